@@ -1,0 +1,157 @@
+/* weft/bridge.h: carries the events of a dispatcher to the other hosts, and theirs to it, over an MQTT broker.
+ *
+ * Outgoing: a published event is written to the journal, then sent; it is kept for replays until retention takes it.
+ * Incoming: what some local subscription wants from other hosts is subscribed at the broker, verified, deduplicated,
+ * healed where messages are missing, and delivered once.
+ *
+ * Threads: any thread may call anything here unless it says otherwise; handlers of remote events run on one thread of
+ * the bridge, or on the dispatcher's workers when queued. Nothing here calls user code but on_notice and on_written. */
+#ifndef WEFT_BRIDGE_H
+#define WEFT_BRIDGE_H
+
+#include "weft/dispatcher.h"
+#include "weft/wire.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct weft_bridge weft_bridge;
+
+typedef enum weft_notice_kind {
+    WEFT_NOTICE_CONNECTED,
+    WEFT_NOTICE_DISCONNECTED,    /* status and text say why; reconnects by itself */
+    WEFT_NOTICE_CONNECT_FAILED,  /* told once per cause until it changes */
+    WEFT_NOTICE_FENCED,          /* a newer process holds the node name; the bridge has stopped for good */
+    WEFT_NOTICE_PEER_UP,         /* node, epoch */
+    WEFT_NOTICE_PEER_DOWN,       /* node, epoch; text "goodbye" or "lost" */
+    WEFT_NOTICE_MESSAGE_DROPPED, /* malformed or foreign; text is the reason; at most one a minute */
+    WEFT_NOTICE_PUBLISH_REFUSED, /* the broker's ACL denies a topic; at most one a minute */
+    WEFT_NOTICE_LOST,            /* events of this node that will never be sent; count, text */
+    WEFT_NOTICE_JOURNAL_DAMAGED, /* the file was moved aside; text is its new name */
+    WEFT_NOTICE_JOURNAL_FAILED,  /* a write failed; publishes are refused until one succeeds again */
+    WEFT_NOTICE_JOURNAL_RECOVERED,
+    WEFT_NOTICE_EPOCH_CHANGED, /* the retained epoch was ahead of the clock */
+} weft_notice_kind;
+
+/* "connected", "fenced" …; total. */
+const char *weft_notice_name(weft_notice_kind kind);
+
+typedef struct weft_notice {
+    weft_notice_kind kind;
+    weft_status status;
+    const char *node; /* of a peer; may be NULL */
+    uint64_t epoch;
+    uint64_t count;
+    const char *text; /* may be NULL */
+} weft_notice;
+
+typedef struct weft_bridge_opts {
+    const char *url;               /* mqtt://host[:port], mqtts://…; NULL: mqtt://localhost */
+    const char *fabric;            /* NULL: "default" */
+    const char *node;              /* required unless listen_only */
+    const char *journal_path;      /* NULL: kept in memory, lost with the process */
+    uint64_t journal_max_bytes;    /* 0: 1 GiB */
+    uint64_t journal_retention_ms; /* 0: 7 days */
+    uint32_t keep_alive_s;         /* 0: 10 */
+    const char *username;
+    const char *password;
+    const char *ca_file;
+    const char *cert_file;
+    const char *key_file;
+    bool listen_only; /* no journal, no birth; `node` only addresses replies, made up if NULL */
+    bool anonymous;   /* sends, but without birth, will, beat and state: for a process of seconds */
+    bool json_tap;    /* also publishes each event as JSON under json/…, QoS 0 */
+    uint32_t hold_ms; /* how long events after a gap wait for it to be healed; 0: 2,000 */
+    void (*on_notice)(const weft_notice *notice,
+                      void *user);                    /* one at a time, on threads of the bridge; must not block */
+    void (*on_written)(uint64_t receipt, void *user); /* all publishes up to this receipt are in the journal */
+    void *user;
+} weft_bridge_opts;
+
+/* Opens the journal, begins an epoch, attaches to the dispatcher and starts connecting in the background. Publishing
+ * works at once, broker or no broker. Ownership: the dispatcher must outlive the bridge.
+ * reason, if not NULL, gets a text on failure, static.
+ * Returns OK, INVALID (an option; the reason names it), EXISTS (the journal is open elsewhere, or the dispatcher has a
+ * bridge), IO, NO_SPACE or NO_MEMORY. */
+weft_status weft_bridge_create(weft_dispatcher *d, const weft_bridge_opts *opts, weft_bridge **ret,
+                               const char **reason);
+
+/* Drains for up to timeout_ms, says goodbye and disconnects. What the broker has not taken stays in the journal.
+ * Blocks. Returns OK or TIMEOUT (something is left). */
+weft_status weft_bridge_stop(weft_bridge *b, uint32_t timeout_ms);
+/* Stops without draining if still running, and frees. NULL is fine. Blocks for the running handler. */
+void weft_bridge_destroy(weft_bridge *b);
+
+/* Waits until every event published before is safe on disk (not: sent). Returns OK, TIMEOUT, or what the journal says.
+ */
+weft_status weft_bridge_flush(weft_bridge *b, uint32_t timeout_ms);
+/* Waits until the broker has acknowledged every event published before. Returns OK, TIMEOUT or FENCED. */
+weft_status weft_bridge_drain(weft_bridge *b, uint32_t timeout_ms);
+/* Waits until the bridge is connected and subscribed to what the local subscriptions want at that moment.
+ * Returns OK, TIMEOUT, FENCED or REFUSED. */
+weft_status weft_bridge_wait_ready(weft_bridge *b, uint32_t timeout_ms);
+
+/* ---- feeds: inputs that are numbered and may be repeated ---- */
+
+/* How far a feed has come. state is opaque: what the feeder needs to go on from there. */
+typedef struct weft_feed_mark {
+    const char *feed; /* at most WEFT_ID_MAX_BYTES */
+    uint64_t line;
+    const char *state; /* NULL: keeps the stored one */
+    size_t state_bytes;
+} weft_feed_mark;
+
+/* Publishes a group of events through the dispatcher and commits them, with the mark (may be NULL), in one transaction:
+ * after a crash both are there, or neither. *ret_receipt names the group: written once on_written or
+ * weft_bridge_written reach it. count may be 0.
+ * Returns as weft_publish; if one event is at fault nothing of the group is published and ret_index (may be NULL) names
+ * it. */
+weft_status weft_bridge_publish_group(weft_bridge *b, const weft_event *const *events, size_t count,
+                                      const weft_feed_mark *mark, uint64_t *ret_receipt, size_t *ret_index);
+uint64_t weft_bridge_written(weft_bridge *b);
+
+/* Reads a feed's stored mark. Ownership: *ret_state is malloc'ed, NULL if none. Blocks for a read of the journal.
+ * Returns OK, or NOT_FOUND (line 0, no state). */
+weft_status weft_bridge_feed(weft_bridge *b, const char *feed, uint64_t *ret_line, char **ret_state,
+                             size_t *ret_state_bytes);
+
+/* ---- what the bridge knows ---- */
+
+typedef struct weft_bridge_stats {
+    bool connected;
+    uint64_t epoch;
+    uint64_t connects;
+    uint64_t published;     /* events given to the journal */
+    uint64_t written;       /* events in the journal */
+    uint64_t refused_full;  /* publishes refused because the intake was full or the journal failing */
+    uint64_t sent_events;   /* events sent for the first time */
+    uint64_t sent_messages; /* evt messages sent, repeats included */
+    uint64_t resent_events; /* events sent again because an acknowledgement was missing */
+    uint64_t acked_events;
+    uint64_t pending_events;    /* written, not yet acknowledged */
+    uint64_t replayed_events;   /* sent again because a peer asked */
+    uint64_t lost_events;       /* given up before they were sent */
+    uint64_t received_messages; /* evt and reply messages of other nodes */
+    uint64_t received_events;
+    uint64_t delivered_events; /* handed to the dispatcher */
+    uint64_t duplicates;       /* dropped: already handled */
+    uint64_t gaps;             /* gaps noticed */
+    uint64_t healed_events;    /* delivered from replays */
+    uint64_t lost_remote;      /* events of others reported lost */
+    uint64_t dropped_malformed;
+    uint64_t dropped_corrupt;
+    uint64_t dropped_foreign;  /* the payload's node is not the topic's */
+    uint64_t dropped_overflow; /* whole messages, because handlers were slow; healed later */
+    uint64_t dropped_own;      /* own messages that came back */
+    uint64_t expired;
+    uint32_t peers;
+    uint32_t open_gaps;
+} weft_bridge_stats;
+
+void weft_bridge_get_stats(weft_bridge *b, weft_bridge_stats *ret);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,110 @@
+/* bridge/journal.h: the outbox, the event store and the source of replays, in one SQLite database in WAL mode.
+ *
+ * A row is one encoded EventBatch, as it will be sent. A commit (weft__journal_append) makes rows survive the death of
+ * the process; weft__journal_sync makes all earlier commits survive a power cut, and may run beside appends. An append
+ * holds rows and feed marks: both are there, or neither.
+ *
+ * The journal also remembers the last seq assigned and acknowledged of each stream, also after retention has taken the
+ * rows.
+ *
+ * Threads: one thread (the journal thread) makes all calls, but those marked "any". The path is opened by one process
+ * at a time: open locks it. */
+#ifndef WEFT_BRIDGE_JOURNAL_H
+#define WEFT_BRIDGE_JOURNAL_H
+
+#include "bridge/control.h"
+
+typedef struct weft__journal weft__journal;
+
+typedef struct weft__journal_opts {
+    const char *path;      /* the database file; its directory is made if missing (0700), the file is 0600.
+                              NULL: in memory, no durability */
+    uint64_t max_bytes;    /* of rows; 0: 1 GiB */
+    uint64_t retention_ms; /* of acknowledged rows; 0: 7 days */
+} weft__journal_opts;
+
+typedef struct weft__journal_row {
+    int64_t id; /* set by append; rises with every row */
+    uint64_t epoch;
+    weft_topic topic;
+    uint64_t prev_seq;
+    uint64_t first_seq;
+    uint64_t last_seq;
+    uint32_t event_count;
+    weft_priority priority; /* highest in the batch */
+    int64_t accepted_ms;    /* newest in the batch */
+    const uint8_t *bytes;
+    size_t length;
+} weft__journal_row;
+
+/* How far a feed has come; committed with the events it produced. */
+typedef struct weft__feed_mark {
+    const char *feed;
+    uint64_t line;
+    const char *state; /* opaque to the journal; NULL: leaves the stored one */
+    size_t state_bytes;
+} weft__feed_mark;
+
+/* Opens or creates. A damaged file is moved aside to PATH.damaged-N and *ret_damaged says so; rows that can still be
+ * read are carried over. reason, if not NULL, gets a text (static or owned by the journal's thread) on failure.
+ * Returns OK, INVALID (path), IO, NO_SPACE, EXISTS (another process has it open), UNSUPPORTED (written by a newer
+ * version) or NO_MEMORY. */
+weft_status weft__journal_open(const weft__journal_opts *opts, weft__journal **ret, bool *ret_damaged,
+                               const char **reason);
+void weft__journal_close(weft__journal *j);
+
+/* The largest epoch in use, 0 if none. */
+weft_status weft__journal_last_epoch(weft__journal *j, uint64_t *ret);
+/* Records a new epoch, larger than all before. */
+weft_status weft__journal_begin_epoch(weft__journal *j, uint64_t epoch);
+
+/* Commits rows (and sets their ids) and marks in one transaction. On failure nothing of it is stored.
+ * Returns OK, NO_SPACE, IO or NO_MEMORY. */
+weft_status weft__journal_append(weft__journal *j, weft__journal_row *rows, size_t row_count,
+                                 const weft__feed_mark *marks, size_t mark_count);
+
+/* Makes every append that has returned durable against power loss. Threads: any, one at a time. Blocks on the disk. */
+weft_status weft__journal_sync(weft__journal *j);
+
+/* Moves the WAL into the database when it has grown. Threads: any, one at a time (not the append's path). */
+weft_status weft__journal_checkpoint(weft__journal *j);
+
+/* Notes that the broker has acknowledged all of a stream up to seq. */
+weft_status weft__journal_acknowledge(weft__journal *j, uint64_t epoch, weft_topic topic, uint64_t seq);
+
+/* Called with each row in order; anything but WEFT_OK stops the walk and is returned. The row's bytes are valid for the
+ * call. A row whose checksum fails is given with bytes NULL. */
+typedef weft_status (*weft__journal_row_fn)(const weft__journal_row *row, void *user);
+
+/* Rows not yet acknowledged with id > after_id, by id, at most max. */
+weft_status weft__journal_each_pending(weft__journal *j, int64_t after_id, size_t max, weft__journal_row_fn fn,
+                                       void *user);
+/* Rows of a stream that hold a seq in [from_seq, to_seq], in order. *ret_first_kept gets the first seq of the oldest
+ * row kept of that stream (0: none): what lies before it is gone. */
+weft_status weft__journal_each_in_range(weft__journal *j, uint64_t epoch, weft_topic topic, uint64_t from_seq,
+                                        uint64_t to_seq, size_t max, weft__journal_row_fn fn, void *user,
+                                        uint64_t *ret_first_kept);
+
+/* Last seq assigned of every stream, newest epoch first, at most max. Returns how many. */
+size_t weft__journal_positions(weft__journal *j, weft__position *positions, size_t max);
+/* The seq up to which a stream is acknowledged; 0 if none. */
+uint64_t weft__journal_acknowledged(weft__journal *j, uint64_t epoch, weft_topic topic);
+
+/* Reads a feed's mark. Ownership: *ret_state is malloc'ed (NULL when there is none). Returns OK or NOT_FOUND. */
+weft_status weft__journal_feed(weft__journal *j, const char *feed, uint64_t *ret_line, char **ret_state,
+                               size_t *ret_state_bytes);
+
+/* Deletes what retention no longer keeps: acknowledged rows first by age, then, while the rows exceed max_bytes, the
+ * oldest acknowledged, then the oldest pending of the lowest priority, each of which is told to on_lost. */
+typedef void (*weft__journal_lost_fn)(const weft__journal_row *row, void *user);
+weft_status weft__journal_trim(weft__journal *j, int64_t now_ms, weft__journal_lost_fn on_lost, void *user);
+
+typedef struct weft__journal_stats {
+    uint64_t rows;
+    uint64_t row_bytes;
+    uint64_t pending_rows;
+    uint64_t pending_events;
+} weft__journal_stats;
+void weft__journal_get_stats(weft__journal *j, weft__journal_stats *ret);
+
+#endif
