@@ -20,6 +20,9 @@ int suite_run(const char *name, const suite_case *cases, size_t count, int argc,
 /* Polls a condition until it holds or the deadline has passed; whether it held. */
 bool suite_wait(bool (*condition)(void *), void *user, int64_t deadline_ms);
 
+/* Says that the running case cannot be tried here, and why; it then returns. tests/run counts it as skipped. */
+void suite_skip(const char *reason);
+
 #define CASE(function)                                                                                                 \
     {                                                                                                                  \
 #function, function                                                                                            \
