@@ -1,0 +1,235 @@
+/* core/schema.c: the one table of variants and fields, and finding a row of it.
+ *
+ * A row whose kind does not fit the C type of its member does not compile; tests/bridge holds the table against the
+ * generated wire descriptors. Rows numbered 0 are members that a variant shares with the envelope. Threads: any. */
+#include "weft/schema.h"
+
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+#define TYPE_STRING const char *
+#define TYPE_ID     const char *
+#define TYPE_JSON   const char *
+#define TYPE_BOOL   bool
+#define TYPE_U32    uint32_t
+#define TYPE_U64    uint64_t
+#define TYPE_TIME   int64_t
+#define TYPE_F64    double
+#define TYPE_ENUM   unsigned int /* what gcc and clang give an enum without negative values */
+
+/* Zero, or an error at compile time. */
+#define CHECK_TYPE(expression, kind) (0 * _Generic((expression), TYPE_##kind : sizeof(TYPE_##kind)))
+
+#define ENVELOPE_AS(name, member, json, kind, number, values)                                                          \
+    {                                                                                                                  \
+        name, json, WEFT_FIELD_##kind, number,                                                                         \
+            offsetof(weft_event, member) + CHECK_TYPE(((weft_event *)0)->member, kind), values                         \
+    }
+#define ENVELOPE(member, json, kind, number) ENVELOPE_AS(#member, member, json, kind, number, NULL)
+
+#define FIELD_OF(variant, member, json, kind, number, values)                                                          \
+    {                                                                                                                  \
+#member, json, WEFT_FIELD_##kind, number,                                                                      \
+            offsetof(weft_event, variant) + offsetof(struct weft_##variant, member) +                                  \
+                CHECK_TYPE(((struct weft_##variant *)0)->member, kind),                                                \
+            values                                                                                                     \
+    }
+#define FIELD(variant, member, json, kind, number) FIELD_OF(variant, member, json, kind, number, NULL)
+
+/* Ends the fields of a variant, so that one without any has an array too. */
+#define END                                                                                                            \
+    {                                                                                                                  \
+        NULL, NULL, WEFT_FIELD_STRING, 0, 0, NULL                                                                      \
+    }
+
+static const char *const priorities[] = {"unset", "low", "normal", "high", "critical", NULL};
+static const char *const session_statuses[] = {"unspecified", "idle", "busy", "retry", NULL};
+
+static const weft_field envelope[] = {
+    ENVELOPE_AS("seq", id.seq, "seq", U64, 1, NULL),
+    ENVELOPE(timestamp_ms, "timestampMs", TIME, 2),
+    ENVELOPE(accepted_ms, "acceptedMs", TIME, 3),
+    ENVELOPE(source, "source", STRING, 4),
+    ENVELOPE(session_id, "sessionId", ID, 5),
+    ENVELOPE(agent_id, "agentId", ID, 6),
+    ENVELOPE(execution_id, "executionId", ID, 7),
+    ENVELOPE(correlation_id, "correlationId", ID, 8),
+    ENVELOPE(causation_id, "causationId", ID, 9),
+    ENVELOPE(traceparent, "traceparent", ID, 10),
+    ENVELOPE_AS("priority", priority, "priority", U32, 11, priorities),
+    ENVELOPE(ttl_ms, "ttlMs", U64, 12),
+    ENVELOPE(flags, "flags", U32, 15),
+};
+
+static const weft_field tool_call_start[] = {
+    FIELD(tool_call_start, tool_name, "toolName", STRING, 1),
+    FIELD(tool_call_start, call_id, "callId", ID, 2),
+    END,
+};
+
+static const weft_field tool_call_end[] = {
+    FIELD(tool_call_end, tool_name, "toolName", STRING, 1),
+    FIELD(tool_call_end, call_id, "callId", ID, 2),
+    FIELD(tool_call_end, duration_ms, "durationMs", U64, 3),
+    FIELD(tool_call_end, success, "success", BOOL, 4),
+    END,
+};
+
+static const weft_field llm_request_start[] = {
+    FIELD(llm_request_start, model, "model", STRING, 1),
+    FIELD(llm_request_start, request_id, "requestId", ID, 2),
+    END,
+};
+
+static const weft_field llm_response_end[] = {
+    FIELD(llm_response_end, model, "model", STRING, 1),
+    FIELD(llm_response_end, request_id, "requestId", ID, 2),
+    FIELD(llm_response_end, input_tokens, "inputTokens", U64, 3),
+    FIELD(llm_response_end, output_tokens, "outputTokens", U64, 4),
+    FIELD(llm_response_end, duration_ms, "durationMs", U64, 5),
+    END,
+};
+
+static const weft_field agent_start[] = {
+    ENVELOPE(agent_id, "agentId", ID, 0),
+    FIELD(agent_start, task, "task", STRING, 1),
+    END,
+};
+
+static const weft_field agent_end[] = {
+    ENVELOPE(agent_id, "agentId", ID, 0),
+    FIELD(agent_end, success, "success", BOOL, 1),
+    END,
+};
+
+static const weft_field agent_error[] = {
+    ENVELOPE(agent_id, "agentId", ID, 0),
+    FIELD(agent_error, error, "error", STRING, 1),
+    END,
+};
+
+static const weft_field session_start[] = {
+    ENVELOPE(session_id, "sessionId", ID, 0),
+    END,
+};
+
+static const weft_field session_end[] = {
+    ENVELOPE(session_id, "sessionId", ID, 0),
+    END,
+};
+
+static const weft_field session_status_changed[] = {
+    ENVELOPE(session_id, "sessionId", ID, 0),
+    FIELD_OF(session_status_changed, status, "status", ENUM, 1, session_statuses),
+    FIELD(session_status_changed, attempt, "attempt", U32, 2),
+    FIELD(session_status_changed, message, "message", STRING, 3),
+    FIELD(session_status_changed, next_retry_ms, "nextRetryMs", U64, 4),
+    END,
+};
+
+static const weft_field session_mutation[] = {
+    ENVELOPE(session_id, "sessionId", ID, 0),
+    FIELD(session_mutation, mutation, "mutation", STRING, 1),
+    FIELD(session_mutation, seq, "seq", U64, 2),
+    END,
+};
+
+static const weft_field token_usage[] = {
+    FIELD(token_usage, model, "model", STRING, 1),
+    FIELD(token_usage, input_tokens, "inputTokens", U64, 2),
+    FIELD(token_usage, output_tokens, "outputTokens", U64, 3),
+    FIELD(token_usage, cache_read_tokens, "cacheReadTokens", U64, 4),
+    FIELD(token_usage, cache_write_tokens, "cacheWriteTokens", U64, 5),
+    FIELD(token_usage, cost_usd, "costUsd", F64, 6),
+    END,
+};
+
+static const weft_field budget_exhausted[] = {
+    FIELD(budget_exhausted, budget_usd, "budgetUsd", F64, 1),
+    FIELD(budget_exhausted, total_cost_usd, "totalCostUsd", F64, 2),
+    END,
+};
+
+static const weft_field config_reloaded[] = {
+    END,
+};
+
+static const weft_field shutdown_requested[] = {
+    FIELD(shutdown_requested, reason, "reason", STRING, 1),
+    END,
+};
+
+static const weft_field custom[] = {
+    FIELD(custom, event_type, "eventType", STRING, 1),
+    FIELD(custom, source, "source", STRING, 2),
+    FIELD(custom, data_json, "dataJson", JSON, 3),
+    END,
+};
+
+/* Topic and number of a variant by its name, for ROW. */
+enum {
+#define X(name, member, topic, number) TOPIC_OF_##member = WEFT_TOPIC_##topic, NUMBER_OF_##member = (number),
+    WEFT_EVENT_MAP(X)
+#undef X
+        NUMBER_FIRST = 100,
+    NUMBER_MAX = 999
+};
+
+#define ROW(type, member, json)                                                                                        \
+    [WEFT_##type] = {WEFT_##type, #member,          json, (weft_topic)TOPIC_OF_##member, NUMBER_OF_##member,           \
+                     member,      COUNT(member) - 1}
+
+static const weft_schema rows[WEFT_EVENT_TYPE_COUNT] = {
+    ROW(TOOL_CALL_START, tool_call_start, "toolCallStart"),
+    ROW(TOOL_CALL_END, tool_call_end, "toolCallEnd"),
+    ROW(LLM_REQUEST_START, llm_request_start, "llmRequestStart"),
+    ROW(LLM_RESPONSE_END, llm_response_end, "llmResponseEnd"),
+    ROW(AGENT_START, agent_start, "agentStart"),
+    ROW(AGENT_END, agent_end, "agentEnd"),
+    ROW(AGENT_ERROR, agent_error, "agentError"),
+    ROW(SESSION_START, session_start, "sessionStart"),
+    ROW(SESSION_END, session_end, "sessionEnd"),
+    ROW(SESSION_STATUS_CHANGED, session_status_changed, "sessionStatusChanged"),
+    ROW(SESSION_MUTATION, session_mutation, "sessionMutation"),
+    ROW(TOKEN_USAGE, token_usage, "tokenUsage"),
+    ROW(BUDGET_EXHAUSTED, budget_exhausted, "budgetExhausted"),
+    ROW(CONFIG_RELOADED, config_reloaded, "configReloaded"),
+    ROW(SHUTDOWN_REQUESTED, shutdown_requested, "shutdownRequested"),
+    ROW(CUSTOM, custom, "custom"),
+};
+
+_Static_assert(WEFT_EVENT_TYPE_COUNT <= 256, "by_number holds a type in one byte");
+
+static const unsigned char by_number[NUMBER_MAX - NUMBER_FIRST + 1] = {
+#define X(name, member, topic, number) [(number)-NUMBER_FIRST] = WEFT_##name,
+    WEFT_EVENT_MAP(X)
+#undef X
+};
+
+const weft_schema *weft_schema_of(weft_event_type type)
+{
+    return (unsigned)type < WEFT_EVENT_TYPE_COUNT && type != WEFT_EVENT_NONE ? &rows[type] : NULL;
+}
+
+const weft_schema *weft_schema_by_number(unsigned number)
+{
+    if (number < NUMBER_FIRST || number > NUMBER_MAX)
+        return NULL;
+    return weft_schema_of((weft_event_type)by_number[number - NUMBER_FIRST]);
+}
+
+/* Looks at every row: names come from people and files, one at a time. With thousands of variants it wants a hash. */
+const weft_schema *weft_schema_by_name(const char *name)
+{
+    for (size_t i = WEFT_EVENT_NONE + 1; name != NULL && i < COUNT(rows); i++)
+        if (strcmp(rows[i].name, name) == 0 || strcmp(rows[i].json_name, name) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+const weft_field *weft_envelope_fields(size_t *ret_count)
+{
+    *ret_count = COUNT(envelope);
+    return envelope;
+}
