@@ -1,0 +1,39 @@
+/* nodes/ownership.h: which node of a fabric a session belongs to, when transcripts of several people lie together.
+ *
+ * A session belongs to the operator of its first record that has one, over all files in the given order, and all its
+ * records go to that node. Without any operator it belongs to the directory of the file of its first record (a project
+ * of the agent; "stdin" for standard input). Names are made valid node names. Records without a session count as one
+ * session of their own, with the name "". Threads: one. */
+#ifndef WEFT_NODES_OWNERSHIP_H
+#define WEFT_NODES_OWNERSHIP_H
+
+#include <stddef.h>
+
+#include "weft/status.h"
+
+enum { NODE_NAME_BYTES = 65 };
+
+typedef struct ownership ownership;
+
+/* Ownership: destroy it. Returns OK or NO_MEMORY. */
+weft_status ownership_create(ownership **ret);
+void ownership_destroy(ownership *o);
+
+/* Looks at one line of a file; lines that are no records are passed over. Returns OK or NO_MEMORY. */
+weft_status ownership_scan_line(ownership *o, const char *path, const char *text, size_t length);
+/* Looks at all lines of a file. On failure error says why, with the file's name. Returns OK, IO or NO_MEMORY. */
+weft_status ownership_scan_file(ownership *o, const char *path, char *error, size_t error_size);
+
+/* The node of a session, given by the id of the transcript or of the events; NULL or "": of records without a session.
+ * NULL if the session was not scanned. Ownership: the table's, until the next scan. */
+const char *ownership_node_of(const ownership *o, const char *session);
+
+/* The nodes that own sessions, sorted. Ownership: the table's, until the next scan; the array is freed with it.
+ * Returns their number, 0 also when memory is out. */
+size_t ownership_nodes(ownership *o, const char *const **ret);
+
+/* Makes a valid node name ([a-z0-9_.-]{1,64}, not "-"): letters in lower case, '-' for other ASCII characters. A name
+ * that is empty, too long, or not ASCII also gets "-" and eight hexadecimal digits of its hash, to stay distinct. */
+void node_name_from(char ret[NODE_NAME_BYTES], const char *name);
+
+#endif
