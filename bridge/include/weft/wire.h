@@ -25,7 +25,7 @@ typedef struct weft_batch {
     const char *node;
     uint64_t epoch;
     uint64_t prev_seq;
-    weft_topic topic;                /* of all its events; 0 for a batch without events */
+    weft_topic topic;                /* of all its events; 0 if it has none, or only ones that a newer version made */
     const weft_event *const *events; /* each a kept event with its id set; seq strictly rising */
     size_t event_count;
     const weft_lost *lost;
@@ -33,16 +33,21 @@ typedef struct weft_batch {
     bool checked; /* it carried a checksum, which was right */
 } weft_batch;
 
-/* Encodes a batch, checksum included. All events must belong to one topic. Ownership: *ret_bytes is malloc'ed.
- * An event Custom "unknown.N" made by weft_batch_decode is written back as the bytes it was.
- * Returns OK, INVALID or NO_MEMORY. Threads: any. */
+/* Encodes a batch, checksum included. The events must have passed weft_event_validate, belong to one topic
+ * (batch->topic, unless that is 0), and rise in seq above prev_seq; of their ids only seq is used. Ownership:
+ * *ret_bytes is malloc'ed. An event Custom "unknown.N" made by weft_batch_decode is written back as the bytes it was,
+ * in a batch of any topic. Returns OK, INVALID, TOO_LARGE (an event over WEFT_EVENT_MAX_BYTES, or the whole over
+ * WEFT_BATCH_MAX_BYTES) or NO_MEMORY. Threads: any. */
 weft_status weft_batch_encode(const weft_batch *batch, uint8_t **ret_bytes, size_t *ret_length);
 
-/* Bytes that one event takes inside a batch (tag and length included). Returns 0 if it cannot be encoded. */
+/* Bytes that one event with its id.seq takes inside a batch (tag and length included). Returns 0 if it cannot be
+ * encoded. */
 size_t weft_event_encoded_bytes(const weft_event *event);
 
 /* Decodes and verifies one message. Ownership: *ret holds everything; free with weft_batch_free. Its events are kept
- * ones: whoever keeps them longer takes its own reference.
+ * ones: whoever keeps them longer takes its own reference. Absent strings are NULL. The payload of a newer version
+ * becomes Custom "unknown.N"; lost records of a topic that only a newer version knows are left out, an unknown reason
+ * is WEFT_LOST_UNSPECIFIED.
  * reason, if not NULL, gets a static text on failure ("events[].session_id: invalid UTF-8").
  * Returns OK, TOO_LARGE, CORRUPT (checksum), MALFORMED, or NO_MEMORY. Threads: any. */
 weft_status weft_batch_decode(const uint8_t *bytes, size_t length, weft_batch **ret, const char **reason);
