@@ -41,7 +41,7 @@ bool weft__event_is_kept(const weft_event *event)
 static void *pack(packer *p, const void *from, size_t bytes)
 {
     void *to = NULL;
-    if (p->base != NULL)
+    if (p->base != NULL && bytes > 0)
         to = memcpy(p->base + p->used, from, bytes);
     p->used += bytes;
     return to;
