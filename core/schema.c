@@ -21,26 +21,26 @@
 /* Zero, or an error at compile time. */
 #define CHECK_TYPE(expression, kind) (0 * _Generic((expression), TYPE_##kind : sizeof(TYPE_##kind)))
 
-#define ENVELOPE_AS(name, member, json, kind, number, values)                                                          \
+#define ENVELOPE_AS(field_name, member, json, field_kind, wire, names)                                                 \
     {                                                                                                                  \
-        name, json, WEFT_FIELD_##kind, number,                                                                         \
-            offsetof(weft_event, member) + CHECK_TYPE(((weft_event *)0)->member, kind), values                         \
+        .name = field_name, .json_name = json, .kind = WEFT_FIELD_##field_kind, .number = wire,                        \
+        .offset = offsetof(weft_event, member) + CHECK_TYPE(((weft_event *)0)->member, field_kind), .values = names    \
     }
-#define ENVELOPE(member, json, kind, number) ENVELOPE_AS(#member, member, json, kind, number, NULL)
+#define ENVELOPE(member, json, field_kind, wire) ENVELOPE_AS(#member, member, json, field_kind, wire, NULL)
 
-#define FIELD_OF(variant, member, json, kind, number, values)                                                          \
+#define FIELD_OF(variant, member, json, field_kind, wire, names, prefix)                                               \
     {                                                                                                                  \
-#member, json, WEFT_FIELD_##kind, number,                                                                      \
-            offsetof(weft_event, variant) + offsetof(struct weft_##variant, member) +                                  \
-                CHECK_TYPE(((struct weft_##variant *)0)->member, kind),                                                \
-            values                                                                                                     \
+        .name = #member, .json_name = json, .kind = WEFT_FIELD_##field_kind, .number = wire,                           \
+        .offset = offsetof(weft_event, variant) + offsetof(struct weft_##variant, member) +                            \
+                  CHECK_TYPE(((struct weft_##variant *)0)->member, field_kind),                                        \
+        .values = names, .value_prefix = prefix                                                                        \
     }
-#define FIELD(variant, member, json, kind, number) FIELD_OF(variant, member, json, kind, number, NULL)
+#define FIELD(variant, member, json, field_kind, wire) FIELD_OF(variant, member, json, field_kind, wire, NULL, NULL)
 
 /* Ends the fields of a variant, so that one without any has an array too. */
 #define END                                                                                                            \
     {                                                                                                                  \
-        NULL, NULL, WEFT_FIELD_STRING, 0, 0, NULL                                                                      \
+        .name = NULL                                                                                                   \
     }
 
 static const char *const priorities[] = {"unset", "low", "normal", "high", "critical", NULL};
@@ -121,7 +121,7 @@ static const weft_field session_end[] = {
 
 static const weft_field session_status_changed[] = {
     ENVELOPE(session_id, "sessionId", ID, 0),
-    FIELD_OF(session_status_changed, status, "status", ENUM, 1, session_statuses),
+    FIELD_OF(session_status_changed, status, "status", ENUM, 1, session_statuses, "SESSION_STATUS_"),
     FIELD(session_status_changed, attempt, "attempt", U32, 2),
     FIELD(session_status_changed, message, "message", STRING, 3),
     FIELD(session_status_changed, next_retry_ms, "nextRetryMs", U64, 4),

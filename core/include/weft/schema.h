@@ -17,7 +17,7 @@ typedef enum weft_field_kind {
     WEFT_FIELD_ID,     /* const char *, at most WEFT_ID_MAX_BYTES */
     WEFT_FIELD_JSON,   /* const char * holding one JSON value */
     WEFT_FIELD_BOOL,   /* bool */
-    WEFT_FIELD_U32,    /* uint32_t */
+    WEFT_FIELD_U32,    /* uint32_t; with `values` at most as many */
     WEFT_FIELD_U64,    /* uint64_t */
     WEFT_FIELD_TIME,   /* int64_t, ms since the epoch; fixed 64 bits on the wire */
     WEFT_FIELD_F64,    /* double, finite */
@@ -31,6 +31,7 @@ typedef struct weft_field {
     unsigned number;           /* on the wire; 0: does not travel in the payload, lives in the envelope */
     size_t offset;             /* in weft_event */
     const char *const *values; /* of an enum: names by value, index 0 "unspecified", ends with NULL */
+    const char *value_prefix;  /* of an enum on the wire: "SESSION_STATUS_" before the name in capitals */
 } weft_field;
 
 typedef struct weft_schema {
