@@ -1,4 +1,4 @@
-/* core/utf8.h: one UTF-8 sequence (RFC 3629) at a time. */
+/* core/utf8.h: text byte by byte: UTF-8 sequences (RFC 3629) and ASCII. */
 #ifndef WEFT_CORE_UTF8_H
 #define WEFT_CORE_UTF8_H
 
@@ -6,5 +6,11 @@
 
 /* Bytes of the sequence at p (1 to 4); 0 if it is not valid or not whole. left must be at least 1. */
 size_t weft__utf8_sequence(const char *p, size_t left);
+
+/* The capital of a to z, whatever the locale says. */
+static inline char weft__ascii_upper(char c)
+{
+    return (char)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+}
 
 #endif

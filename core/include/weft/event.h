@@ -238,8 +238,10 @@ const char *weft_event_type_name(weft_event_type type);
 weft_event_type weft_event_type_from_name(const char *name);
 
 /* Whether an event is fit to publish: known type, strings valid UTF-8 and within bounds, data_json valid JSON.
- * ret_field, if not NULL, gets the name of the offending field on failure (static string).
- * Returns OK, INVALID, TOO_LARGE, TOO_DEEP or MALFORMED. Threads: any. */
+ * ret_field, if not NULL, gets the name of the offending field on failure (static string; the largest if it is the sum
+ * that is too large).
+ * Returns OK, INVALID (a type, number, tag or key that cannot be), MALFORMED (not UTF-8, or not JSON), TOO_LARGE or
+ * TOO_DEEP. Threads: any. */
 weft_status weft_event_validate(const weft_event *event, const char **ret_field);
 
 /* Takes a reference to the immutable copy of an event, making it if there is none yet. Inside a handler the copy is

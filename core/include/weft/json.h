@@ -6,8 +6,8 @@
  *   {"node":"host-a","epoch":"1767614400000","seq":"7","topic":"cost","type":"token_usage","timestampMs":"…",
  *    "acceptedMs":"…","sessionId":"s1",…,"tags":["x"],"attributes":{"k":"v"},"tokenUsage":{"model":"…","inputTokens":"9",…}}
  *
- * Absent members (empty strings, zeros of the envelope, an id without a bridge) are left out; payload members are
- * always written. */
+ * An enum is written as on the wire ("SESSION_STATUS_RETRY"). Absent members (empty strings, zeros of the envelope, an
+ * id without a bridge) are left out; payload members are always written. */
 #ifndef WEFT_JSON_H
 #define WEFT_JSON_H
 
@@ -43,11 +43,11 @@ typedef struct weft_json_error {
 } weft_json_error;
 
 /* Reads one event from the JSON text. Accepts the form above; member names also in snake_case; integers as numbers or
- * strings; `type` alone for a variant without payload; data as any JSON value under "data" in a custom payload, beside
- * "dataJson"; and the legacy form {"event_type","source","data","timestamp_ms"} as Custom. Unknown members are errors
- * that name the nearest known one; seq, epoch, acceptedMs, node and topic are read and ignored.
- * Ownership: *ret is a kept event; release it. error may be NULL.
- * Returns OK, MALFORMED (no JSON), INVALID (JSON, but no event), TOO_LARGE, TOO_DEEP or NO_MEMORY. */
+ * strings; enums and the priority by name ("retry") or number; `type` alone for a variant without payload; data as any
+ * JSON value under "data" in a custom payload, beside "dataJson"; and the legacy form
+ * {"event_type","source","data","timestamp_ms"} as Custom. Unknown members are errors that name the nearest known one;
+ * seq, epoch, acceptedMs, node and topic are read and ignored. Ownership: *ret is a kept event; release it. error may
+ * be NULL. Returns OK, MALFORMED (no JSON), INVALID (JSON, but no event), TOO_LARGE, TOO_DEEP or NO_MEMORY. */
 weft_status weft_event_from_json(const char *text, size_t length, const weft_event **ret, weft_json_error *error);
 
 /* Whether the text is one JSON value (RFC 8259, strict UTF-8) no deeper than max_depth. */
