@@ -12,9 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nodes/feed_limits.h"
 #include "weft/status.h"
-
-enum { FEED_LINE_MAX_BYTES = 1024 * 1024 };
 
 typedef struct feed_client feed_client;
 
