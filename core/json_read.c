@@ -84,17 +84,19 @@ static void key_name(const event_reader *r, char name[NAME_BYTES])
     name[length] = '\0';
 }
 
+/* Both forms of a name begin alike: most of them are ruled out by one byte. */
 static bool is_named(const weft_field *field, const char *name)
 {
-    return strcmp(field->json_name, name) == 0 || strcmp(field->name, name) == 0;
+    return field->name[0] == name[0] && (strcmp(field->json_name, name) == 0 || strcmp(field->name, name) == 0);
 }
 
 /* Whether the name asks for the value itself: "data" for data_json. */
 static bool is_raw_name(const weft_field *field, const char *name)
 {
+    if (field->kind != WEFT_FIELD_JSON)
+        return false;
     size_t length = strlen(name);
-    return field->kind == WEFT_FIELD_JSON && strncmp(field->name, name, length) == 0 &&
-           strcmp(field->name + length, "_json") == 0;
+    return strncmp(field->name, name, length) == 0 && strcmp(field->name + length, "_json") == 0;
 }
 
 static size_t field_find(const weft_field *fields, size_t count, const char *name)

@@ -35,8 +35,11 @@ static char peek(const weft__json_scan *s)
 
 static void skip_space(weft__json_scan *s)
 {
-    while (s->at < s->length && strchr(" \t\n\r", s->text[s->at]) != NULL && s->text[s->at] != '\0')
-        s->at++;
+    for (; s->at < s->length; s->at++) {
+        char c = s->text[s->at];
+        if (c != ' ' && c != '\n' && c != '\t' && c != '\r')
+            break;
+    }
 }
 
 static void value_done(weft__json_scan *s)
@@ -99,6 +102,10 @@ static bool scan_string(weft__json_scan *s)
     s->at++;
     while (s->at < s->length) {
         unsigned char c = (unsigned char)s->text[s->at];
+        if (weft__is_plain_ascii(c)) {
+            s->at++;
+            continue;
+        }
         if (c == '"') {
             s->at++;
             return true;

@@ -223,7 +223,7 @@ const weft_schema *weft_schema_by_number(unsigned number)
 const weft_schema *weft_schema_by_name(const char *name)
 {
     for (size_t i = WEFT_EVENT_NONE + 1; name != NULL && i < COUNT(rows); i++)
-        if (strcmp(rows[i].name, name) == 0 || strcmp(rows[i].json_name, name) == 0)
+        if (rows[i].name[0] == name[0] && (strcmp(rows[i].name, name) == 0 || strcmp(rows[i].json_name, name) == 0))
             return &rows[i];
     return NULL;
 }

@@ -58,7 +58,7 @@ static size_t plain_run(const char *p, size_t left)
     size_t run = 0;
     while (run < left) {
         unsigned char c = (unsigned char)p[run];
-        size_t step = c < 0x20 || c == '"' || c == '\\' ? 0 : weft__utf8_sequence(p + run, left - run);
+        size_t step = weft__is_plain_ascii(c) ? 1 : c < 0x80 ? 0 : weft__utf8_sequence(p + run, left - run);
         if (step == 0)
             break;
         run += step;

@@ -2,10 +2,17 @@
 #ifndef WEFT_CORE_UTF8_H
 #define WEFT_CORE_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Bytes of the sequence at p (1 to 4); 0 if it is not valid or not whole. left must be at least 1. */
 size_t weft__utf8_sequence(const char *p, size_t left);
+
+/* Whether an ASCII character stands for itself in a JSON string (RFC 8259, section 7). */
+static inline bool weft__is_plain_ascii(unsigned char c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
 
 /* The capital of a to z, whatever the locale says. */
 static inline char weft__ascii_upper(char c)
