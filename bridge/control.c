@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "bridge/codec_record.h"
+#include "bridge/control_records.h"
 #include "weft/v1/control.pb-c.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -64,7 +64,7 @@ static const char *live_complaint(const void *ours)
     return live->status == WEFT__LIVE_UNSPECIFIED ? "status" : origin_complaint(live->node, live->epoch);
 }
 
-static const weft__record live_record = {
+const weft__record weft__live_record = {
     .name = "live",
     .wire = &weft__v1__live__descriptor,
     .bytes = sizeof(weft__live),
@@ -78,12 +78,12 @@ static const weft__record live_record = {
 
 weft_status weft__live_encode(const weft__live *m, uint8_t **ret, size_t *ret_bytes)
 {
-    return weft__record_encode(&live_record, m, ret, ret_bytes);
+    return weft__record_encode(&weft__live_record, m, ret, ret_bytes);
 }
 
 weft_status weft__live_decode(const uint8_t *bytes, size_t length, weft__live **ret, const char **reason)
 {
-    return weft__record_decode(&live_record, bytes, length, (void **)ret, reason);
+    return weft__record_decode(&weft__live_record, bytes, length, (void **)ret, reason);
 }
 
 /* ---- state ---- */
@@ -157,7 +157,7 @@ static const char *state_complaint(const void *ours)
     return origin_complaint(state->node, state->epoch);
 }
 
-static const weft__record state_record = {
+const weft__record weft__state_record = {
     .name = "state",
     .wire = &weft__v1__state__descriptor,
     .bytes = sizeof(weft__state),
@@ -171,12 +171,12 @@ static const weft__record state_record = {
 
 weft_status weft__state_encode(const weft__state *m, uint8_t **ret, size_t *ret_bytes)
 {
-    return weft__record_encode(&state_record, m, ret, ret_bytes);
+    return weft__record_encode(&weft__state_record, m, ret, ret_bytes);
 }
 
 weft_status weft__state_decode(const uint8_t *bytes, size_t length, weft__state **ret, const char **reason)
 {
-    return weft__record_decode(&state_record, bytes, length, (void **)ret, reason);
+    return weft__record_decode(&weft__state_record, bytes, length, (void **)ret, reason);
 }
 
 /* ---- beat ---- */
@@ -197,7 +197,7 @@ static const char *beat_complaint(const void *ours)
     return origin_complaint(beat->node, beat->epoch);
 }
 
-static const weft__record beat_record = {
+const weft__record weft__beat_record = {
     .name = "beat",
     .wire = &weft__v1__beat__descriptor,
     .bytes = sizeof(weft__beat),
@@ -211,12 +211,12 @@ static const weft__record beat_record = {
 
 weft_status weft__beat_encode(const weft__beat *m, uint8_t **ret, size_t *ret_bytes)
 {
-    return weft__record_encode(&beat_record, m, ret, ret_bytes);
+    return weft__record_encode(&weft__beat_record, m, ret, ret_bytes);
 }
 
 weft_status weft__beat_decode(const uint8_t *bytes, size_t length, weft__beat **ret, const char **reason)
 {
-    return weft__record_decode(&beat_record, bytes, length, (void **)ret, reason);
+    return weft__record_decode(&weft__beat_record, bytes, length, (void **)ret, reason);
 }
 
 /* ---- command ---- */
@@ -261,7 +261,7 @@ static const char *command_complaint(const void *ours)
     return !weft_name_valid(command->from) ? "from" : !id_fits(command->request_id) ? "request_id" : NULL;
 }
 
-static const weft__record command_record = {
+const weft__record weft__command_record = {
     .name = "command",
     .wire = &weft__v1__command__descriptor,
     .bytes = sizeof(weft__command),
@@ -274,12 +274,12 @@ static const weft__record command_record = {
 
 weft_status weft__command_encode(const weft__command *m, uint8_t **ret, size_t *ret_bytes)
 {
-    return weft__record_encode(&command_record, m, ret, ret_bytes);
+    return weft__record_encode(&weft__command_record, m, ret, ret_bytes);
 }
 
 weft_status weft__command_decode(const uint8_t *bytes, size_t length, weft__command **ret, const char **reason)
 {
-    return weft__record_decode(&command_record, bytes, length, (void **)ret, reason);
+    return weft__record_decode(&weft__command_record, bytes, length, (void **)ret, reason);
 }
 
 /* ---- reply ---- */
@@ -307,7 +307,7 @@ static const char *reply_complaint(const void *ours)
     return !weft_name_valid(reply->node) ? "node" : !id_fits(reply->request_id) ? "request_id" : NULL;
 }
 
-static const weft__record reply_record = {
+const weft__record weft__reply_record = {
     .name = "reply",
     .wire = &weft__v1__reply__descriptor,
     .bytes = sizeof(weft__reply),
@@ -322,13 +322,13 @@ static const weft__record reply_record = {
 
 weft_status weft__reply_encode(const weft__reply *m, uint8_t **ret, size_t *ret_bytes)
 {
-    return weft__record_encode(&reply_record, m, ret, ret_bytes);
+    return weft__record_encode(&weft__reply_record, m, ret, ret_bytes);
 }
 
 weft_status weft__reply_decode(const uint8_t *bytes, size_t length, weft__reply **ret, const char **reason)
 {
     weft__reply *reply;
-    weft_status st = weft__record_decode(&reply_record, bytes, length, (void **)&reply, reason);
+    weft_status st = weft__record_decode(&weft__reply_record, bytes, length, (void **)&reply, reason);
     if (st != WEFT_OK)
         return st;
     weft_lost *lost = (weft_lost *)(uintptr_t)reply->lost; /* in our own block */

@@ -50,14 +50,14 @@ static bool type_fits(const weft_field *field, const ProtobufCFieldDescriptor *w
     return false;
 }
 
-/* "SESSION_STATUS_IDLE" of enum SessionStatus is "idle" in the schema. */
-static bool value_named(const ProtobufCEnumValue *value, const char *name)
+/* "SESSION_STATUS_IDLE" is the schema's "SESSION_STATUS_" and "idle". */
+static bool value_named(const ProtobufCEnumValue *value, const char *prefix, const char *name)
 {
-    size_t wire_length = strlen(value->name), length = strlen(name);
-    if (wire_length <= length || value->name[wire_length - length - 1] != '_')
+    size_t length = strlen(prefix);
+    if (strncmp(value->name, prefix, length) != 0 || strlen(value->name) != length + strlen(name))
         return false;
-    for (size_t i = 0; i < length; i++)
-        if (tolower((unsigned char)value->name[wire_length - length + i]) != name[i])
+    for (size_t i = 0; name[i] != '\0'; i++)
+        if (value->name[length + i] != toupper((unsigned char)name[i]))
             return false;
     return true;
 }
@@ -69,7 +69,7 @@ static void check_values(const weft_field *field, const ProtobufCFieldDescriptor
     for (; field->values != NULL && field->values[count] != NULL; count++) {
         const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(values, (int)count);
         CU_ASSERT_PTR_NOT_NULL_FATAL(value);
-        CU_ASSERT_TRUE(value_named(value, field->values[count]));
+        CU_ASSERT_TRUE(value_named(value, field->value_prefix, field->values[count]));
     }
     CU_ASSERT_EQUAL(count, values->n_values);
 }
@@ -169,7 +169,7 @@ static void topics_have_the_same_numbers_and_names(void)
     for (unsigned number = 1; number < WEFT_TOPIC_MAX; number++) {
         const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(topics, (int)number);
         CU_ASSERT_PTR_NOT_NULL_FATAL(value);
-        CU_ASSERT_TRUE(value_named(value, weft_topic_name(weft_topic_from_number(number))));
+        CU_ASSERT_TRUE(value_named(value, "TOPIC_", weft_topic_name(weft_topic_from_number(number))));
     }
 }
 

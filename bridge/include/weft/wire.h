@@ -53,9 +53,10 @@ size_t weft_event_encoded_bytes(const weft_event *event);
 weft_status weft_batch_decode(const uint8_t *bytes, size_t length, weft_batch **ret, const char **reason);
 void weft_batch_free(weft_batch *batch);
 
-/* Any message of the fabric, chosen by its topic, as one JSON text: for evt one object an event, a line each (see
- * weft/json.h); for live, state, beat, cmd and reply one object {"topic": …, "message": …}.
- * Returns OK, INVALID (not a topic of weft) or what decoding says, with the reason. */
+/* Any message of the fabric, chosen by its topic, as JSON, a line an object: for evt one object an event (see
+ * weft/json.h); for live, state, beat, cmd and reply one object {"topic": …, "message": …} in the canonical mapping;
+ * what the tap under json carries, as it is. The message must come from the node that the topic names. Returns OK,
+ * INVALID (not a topic of weft, or rpc) or what decoding says, with the reason. */
 weft_status weft_message_to_json(const char *topic, const uint8_t *bytes, size_t length, weft_text *text,
                                  const char **reason);
 
