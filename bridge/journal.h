@@ -5,7 +5,10 @@
  * holds rows and feed marks: both are there, or neither.
  *
  * The journal also remembers the last seq assigned and acknowledged of each stream, also after retention has taken the
- * rows.
+ * rows (of the 1,024 newest streams, and of all that have rows).
+ *
+ * Any call may return CORRUPT beside what it names: the file itself is damaged. Closing and opening it again salvages
+ * what can be read.
  *
  * Threads: one thread (the journal thread) makes all calls, but those marked "any". The path is opened by one process
  * at a time: open locks it. */
@@ -51,15 +54,20 @@ typedef struct weft__feed_mark {
  * version) or NO_MEMORY. */
 weft_status weft__journal_open(const weft__journal_opts *opts, weft__journal **ret, bool *ret_damaged,
                                const char **reason);
+/* Stores what is not stored yet, moves the WAL into the database and syncs it. NULL is fine. Blocks on the disk. */
 void weft__journal_close(weft__journal *j);
+/* Where open moved the damaged file; NULL: it moved none. Ownership: the journal's. Threads: any. */
+const char *weft__journal_damaged_path(const weft__journal *j);
 
 /* The largest epoch in use, 0 if none. */
 weft_status weft__journal_last_epoch(weft__journal *j, uint64_t *ret);
-/* Records a new epoch, larger than all before. */
+/* Records a new epoch. Returns INVALID if it is not larger than all before, or over INT64_MAX. */
 weft_status weft__journal_begin_epoch(weft__journal *j, uint64_t epoch);
 
-/* Commits rows (and sets their ids) and marks in one transaction. On failure nothing of it is stored.
- * Returns OK, NO_SPACE, IO or NO_MEMORY. */
+/* Commits rows (and sets their ids) and marks in one transaction. On failure nothing of it is stored; the next append
+ * works once the cause is gone. An unset priority becomes normal.
+ * Returns OK, NO_SPACE, IO, NO_MEMORY, or INVALID: a row without bytes or topic, with first_seq not after prev_seq, or
+ * not after the last seq appended to its stream. */
 weft_status weft__journal_append(weft__journal *j, weft__journal_row *rows, size_t row_count,
                                  const weft__feed_mark *marks, size_t mark_count);
 
@@ -69,11 +77,13 @@ weft_status weft__journal_sync(weft__journal *j);
 /* Moves the WAL into the database when it has grown. Threads: any, one at a time (not the append's path). */
 weft_status weft__journal_checkpoint(weft__journal *j);
 
-/* Notes that the broker has acknowledged all of a stream up to seq. */
+/* Notes that the broker has acknowledged all of a stream up to seq. Stored with the next append, trim or close; a crash
+ * before it causes resends only. Returns OK, or NOT_FOUND for a stream that never had a row. */
 weft_status weft__journal_acknowledge(weft__journal *j, uint64_t epoch, weft_topic topic, uint64_t seq);
 
 /* Called with each row in order; anything but WEFT_OK stops the walk and is returned. The row's bytes are valid for the
- * call. A row whose checksum fails is given with bytes NULL. */
+ * call. A row whose checksum fails is given with bytes NULL; if its other columns are damaged too, first_seq is the seq
+ * after the row before it, and event_count may be 0. It may acknowledge, but must not append or trim. */
 typedef weft_status (*weft__journal_row_fn)(const weft__journal_row *row, void *user);
 
 /* Rows not yet acknowledged with id > after_id, by id, at most max. */
@@ -95,7 +105,8 @@ weft_status weft__journal_feed(weft__journal *j, const char *feed, uint64_t *ret
                                size_t *ret_state_bytes);
 
 /* Deletes what retention no longer keeps: acknowledged rows first by age, then, while the rows exceed max_bytes, the
- * oldest acknowledged, then the oldest pending of the lowest priority, each of which is told to on_lost. */
+ * oldest acknowledged, then the oldest pending of the lowest priority, each of which is told to on_lost (may be NULL)
+ * once it is gone, with bytes NULL. For their age a call deletes some thousand rows at most; the next goes on. */
 typedef void (*weft__journal_lost_fn)(const weft__journal_row *row, void *user);
 weft_status weft__journal_trim(weft__journal *j, int64_t now_ms, weft__journal_lost_fn on_lost, void *user);
 
