@@ -1,0 +1,93 @@
+/* bridge/journal_sync.c: what other threads do for the journal: sync the WAL, move it into the database.
+ *
+ * sync is an fdatasync on a descriptor of our own for PATH-wal, so that no thread waits on SQLite for a disk. Closing
+ * such a descriptor would end the process's POSIX locks on that file; that is harmless here, because SQLite keeps all
+ * its locks on the database and PATH-shm, and none on the WAL.
+ *
+ * checkpoint uses a connection of its own. PASSIVE neither waits for the journal thread nor makes it wait, and lets the
+ * next append begin the WAL anew if it has moved everything. Under a steady load it never has: so beyond a size the WAL
+ * is emptied (TRUNCATE) with appends held off by write_lock, after passive rounds have left little to move.
+ *
+ * After a failed fdatasync the kernel may count pages as clean that it never wrote, and a second call would say OK. The
+ * content is still in its cache: from there an emptying checkpoint brings it into the database, and only that ends the
+ * failure. */
+#include "bridge/journal_db.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+enum {
+    PAGE_BYTES = 4096,
+    PASSIVE_PAGES = 4 * 1024 * 1024 / PAGE_BYTES,
+    EMPTY_PAGES = 64 * 1024 * 1024 / PAGE_BYTES,
+    EMPTY_LEFT_PAGES = 512, /* moved while appends wait */
+    PASSIVE_ROUNDS = 4,
+};
+
+/* [checkpoint_lock] Returns a result of SQLite: BUSY if somebody is reading. */
+static int wal_empty(weft__journal *j)
+{
+    (void)pthread_mutex_lock(&j->write_lock);
+    int rc = sqlite3_wal_checkpoint_v2(j->checkpointer, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (rc == SQLITE_OK)
+        atomic_store(&j->wal_pages, 0);
+    (void)pthread_mutex_unlock(&j->write_lock);
+    return rc;
+}
+
+/* BUSY: a reader or somebody else's checkpoint; the next call tries again. */
+static weft_status checkpoint_status(weft__journal *j, int rc)
+{
+    return rc == SQLITE_BUSY ? WEFT_OK : weft__journal_status(j->checkpointer, rc);
+}
+
+/* [checkpoint_lock] */
+static weft_status wal_move(weft__journal *j)
+{
+    int in_wal = 0, moved = 0;
+    for (int round = 0; round < PASSIVE_ROUNDS; round++) {
+        int rc = sqlite3_wal_checkpoint_v2(j->checkpointer, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &moved);
+        if (rc != SQLITE_OK)
+            return checkpoint_status(j, rc);
+        if (in_wal < EMPTY_PAGES || in_wal - moved <= EMPTY_LEFT_PAGES)
+            break;
+    }
+    return in_wal < EMPTY_PAGES ? WEFT_OK : checkpoint_status(j, wal_empty(j));
+}
+
+weft_status weft__journal_checkpoint(weft__journal *j)
+{
+    if (j->path == NULL || atomic_load(&j->wal_pages) < PASSIVE_PAGES)
+        return WEFT_OK;
+    (void)pthread_mutex_lock(&j->checkpoint_lock);
+    weft_status st = wal_move(j);
+    (void)pthread_mutex_unlock(&j->checkpoint_lock);
+    return st;
+}
+
+static weft_status sync_repair(weft__journal *j)
+{
+    (void)pthread_mutex_lock(&j->checkpoint_lock);
+    weft_status st = weft__journal_status(j->checkpointer, wal_empty(j));
+    (void)pthread_mutex_unlock(&j->checkpoint_lock);
+    return st;
+}
+
+weft_status weft__journal_sync(weft__journal *j)
+{
+    uint64_t commits = atomic_load(&j->commits);
+    if (j->path == NULL || commits == j->synced)
+        return WEFT_OK;
+    if (j->sync_failed) {
+        weft_status st = sync_repair(j);
+        if (st != WEFT_OK)
+            return st;
+    } else if (fdatasync(j->wal_fd) != 0) {
+        j->sync_failed = true;
+        return weft__journal_errno_status(errno);
+    }
+    j->sync_failed = false;
+    j->synced = commits;
+    return WEFT_OK;
+}
