@@ -54,6 +54,27 @@ const char *weft__journal_reason(const char *format, ...)
     return text;
 }
 
+/* Why a write failed: SQLite makes SQLITE_FULL of ENOSPC only, and forgets the errno of a failed commit; the WAL's file
+ * object remembers it. */
+static int write_errno(sqlite3 *db)
+{
+    sqlite3_file *wal = NULL;
+    int error = 0;
+    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK && wal != NULL &&
+        wal->pMethods != NULL)
+        (void)wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &error);
+    return error != 0 ? error : sqlite3_system_errno(db);
+}
+
+static weft_status io_status(sqlite3 *db, int rc)
+{
+    if (rc == SQLITE_IOERR_NOMEM)
+        return WEFT_NO_MEMORY;
+    if (rc == SQLITE_IOERR_SHMSIZE) /* growing PATH-shm by a byte */
+        return WEFT_NO_SPACE;
+    return weft__journal_errno_status(rc == SQLITE_IOERR_WRITE ? write_errno(db) : sqlite3_system_errno(db));
+}
+
 weft_status weft__journal_status(sqlite3 *db, int rc)
 {
     switch (rc & 0xff) {
@@ -68,10 +89,8 @@ weft_status weft__journal_status(sqlite3 *db, int rc)
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return WEFT_CORRUPT;
-    case SQLITE_IOERR: /* only ENOSPC has become SQLITE_FULL */
-        return rc == SQLITE_IOERR_NOMEM ? WEFT_NO_MEMORY
-               : db == NULL             ? WEFT_IO
-                                        : weft__journal_errno_status(sqlite3_system_errno(db));
+    case SQLITE_IOERR:
+        return io_status(db, rc);
     default:
         return WEFT_IO;
     }
@@ -217,7 +236,6 @@ static weft_status statements_prepare(weft__journal *j)
 /* secure_delete: Debian's SQLite would overwrite what retention deletes, at the price of writing it all once more. */
 static weft_status connection_tune(weft__journal *j)
 {
-    (void)sqlite3_extended_result_codes(j->db, 1);
     (void)sqlite3_busy_timeout(j->db, BUSY_MS);
     int rc = sqlite3_exec(j->db,
                           "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON;"
@@ -238,6 +256,7 @@ static weft_status checkpointer_open(weft__journal *j)
                           NULL, NULL, NULL);
     if (rc != SQLITE_OK)
         return weft__journal_status(j->checkpointer, rc);
+    (void)sqlite3_extended_result_codes(j->checkpointer, 1);
     const char *wal = sqlite3_filename_wal(sqlite3_db_filename(j->db, "main"));
     j->wal_fd = open(wal, O_RDWR | O_CLOEXEC);
     atomic_fetch_add(&j->commits, 1); /* what a killed process left in the WAL is not known to be on disk */
@@ -251,6 +270,7 @@ static weft_status database_open(weft__journal *j, bool check, const char **reas
     int rc = sqlite3_open_v2(j->path == NULL ? ":memory:" : j->path, &j->db, flags, NULL);
     if (rc != SQLITE_OK)
         return weft__journal_result(j, rc);
+    (void)sqlite3_extended_result_codes(j->db, 1);
     weft_status st = file_identify(j, &fresh, reason);
     if (st == WEFT_OK)
         st = connection_tune(j);

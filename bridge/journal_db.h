@@ -123,7 +123,7 @@ struct weft__journal {
 
 /* ---- journal_db.c ---- */
 
-/* Translates a result of SQLite on that connection (may be NULL). */
+/* Translates a result of SQLite on that connection. */
 weft_status weft__journal_status(sqlite3 *db, int rc);
 /* As weft__journal_status, and remembers damage. */
 weft_status weft__journal_result(weft__journal *j, int rc);
