@@ -26,3 +26,8 @@ elseif(WEFT_SANITIZE STREQUAL "thread")
 elseif(WEFT_SANITIZE)
     message(FATAL_ERROR "WEFT_SANITIZE is '${WEFT_SANITIZE}': address or thread")
 endif()
+
+option(WEFT_BUILD_FUZZ "Build the fuzz harnesses with libFuzzer (clang)" OFF)
+if(WEFT_BUILD_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
