@@ -66,19 +66,21 @@ typedef struct weft_subscribe_opts {
 
 typedef struct weft_dispatcher_opts {
     const weft_clock *clock; /* NULL: the system's */
-    uint32_t workers;        /* threads for queued handlers, started with the first queued subscription; 0: 2 */
+    uint32_t workers;        /* threads for queued handlers, at most 256, started with the first queued subscription;
+                              * 0: 2 */
     uint32_t history_max;    /* events kept for weft_history_query; 0: none */
 } weft_dispatcher_opts;
 
-/* Creates a started dispatcher. opts may be NULL. Ownership: destroy it. Returns OK or NO_MEMORY. */
+/* Creates a started dispatcher. opts may be NULL. Ownership: destroy it. Returns OK, INVALID or NO_MEMORY. */
 weft_status weft_dispatcher_create(const weft_dispatcher_opts *opts, weft_dispatcher **ret);
 
 /* Refuses new events from now on, then delivers what mailboxes hold until timeout_ms have passed; what is left is
  * dropped and counted, and its number stored in ret_undelivered (may be NULL). Blocks: up to timeout_ms plus the
- * running handlers. Not from a handler. Returns OK or TIMEOUT. */
+ * running handlers. Not from a handler (INVALID). Returns OK, also if stopped already, or TIMEOUT: something was
+ * dropped. */
 weft_status weft_dispatcher_stop(weft_dispatcher *d, uint32_t timeout_ms, uint64_t *ret_undelivered);
 
-/* Accepts events again after a stop. */
+/* Accepts events again after a stop. Returns OK, or STOPPED while a stop is still under way. */
 weft_status weft_dispatcher_start(weft_dispatcher *d);
 
 /* Stops at once if still running and frees everything; NULL is fine. Nobody else may be using the dispatcher.
@@ -86,14 +88,16 @@ weft_status weft_dispatcher_start(weft_dispatcher *d);
 void weft_dispatcher_destroy(weft_dispatcher *d);
 
 /* Publishes an event made in this process: validates it, sets accepted_ms (and timestamp_ms if 0), lets an attached
- * bridge take it, runs inline handlers, fills mailboxes and the history.
+ * bridge take it, fills the history and mailboxes, then runs inline handlers in the order of their subscribing. A
+ * handler may publish: its event comes behind this one in every mailbox, but inline handlers see it at once.
  * Blocks: for inline handlers, and for full mailboxes of subscriptions that ask for it.
  * Returns OK; INVALID, TOO_LARGE, TOO_DEEP or MALFORMED (the event is at fault; nobody saw it); STOPPED; FULL or
  * NO_SPACE (the bridge cannot take it now; nobody saw it); NO_MEMORY. */
 weft_status weft_publish(weft_dispatcher *d, const weft_event *event);
 
-/* Subscribes with default options (inline). filter may be NULL (all events); handler and user are the caller's until
- * unsubscribe returns. Returns OK, INVALID, NO_MEMORY or FULL. */
+/* Subscribes with default options (inline). filter may be NULL (all events), ret too (never unsubscribed); handler and
+ * user are the caller's until unsubscribe returns. An inline handler may run on several publishing threads at once, a
+ * queued one never does. Returns OK, INVALID, NO_MEMORY or FULL (65,536 subscriptions, or no thread to be had). */
 weft_status weft_subscribe(weft_dispatcher *d, const weft_filter *filter, weft_handler_fn handler, void *user,
                            weft_subscription *ret);
 weft_status weft_subscribe_with(weft_dispatcher *d, const weft_filter *filter, const weft_subscribe_opts *opts,
@@ -101,7 +105,10 @@ weft_status weft_subscribe_with(weft_dispatcher *d, const weft_filter *filter, c
 
 /* Ends a subscription. When it returns, no handler of it runs any more, and none will; called from inside that very
  * handler it returns at once, and the handler is not called again. Events still in its mailbox are dropped, counted.
- * Blocks while another thread runs the handler. Returns OK, or NOT_FOUND for a stale or zero id. */
+ * Blocks while another thread runs the handler, its predicate or on_lost; also for an id that has ended before. If that
+ * thread in turn waits, directly or over others, for the handler that this call is made from (two handlers that
+ * unsubscribe each other), the later call returns at once: both handlers run to their end once, and are not called again.
+ * Returns OK, or NOT_FOUND for a stale or zero id. */
 weft_status weft_unsubscribe(weft_dispatcher *d, weft_subscription subscription);
 
 /* ---- history ---- */

@@ -17,25 +17,28 @@ typedef struct weft_tap_ops {
      * but WEFT_OK refuses the publish with that status. */
     weft_status (*accept)(void *user, weft_event *event);
     /* The set of topics that some subscription wants from other hosts has changed. Called without locks held, one call
-     * at a time, on the thread that subscribed or unsubscribed; must only take a note. Called once on attach. */
+     * at a time, on a thread that subscribes or unsubscribes, and before that call returns; must only take a note, and
+     * take no lock that is held around such a call. Called once on attach. */
     void (*interest_changed)(void *user, uint32_t topics);
 } weft_tap_ops;
 
-/* Attaches; ops and user must live until detach. Returns OK or EXISTS. */
+/* Attaches; ops and user must live until detach. Returns OK, EXISTS or NO_MEMORY. */
 weft_status weft_tap_attach(weft_dispatcher *d, const weft_tap_ops *ops, void *user);
 /* Detaches; when it returns no call to the tap runs. Blocks while one runs. */
 void weft_tap_detach(weft_dispatcher *d);
 
 /* Publishes a group of events that the tap has already taken (their ids are set): local delivery without `accept`.
- * The events must have passed weft_event_validate. Returns OK or STOPPED. */
+ * The events must have passed weft_event_validate. Returns OK, STOPPED or NO_MEMORY. */
 weft_status weft_tap_publish_taken(weft_dispatcher *d, const weft_event *event);
 
 /* Delivers an event that came from another host. It may be borrowed or kept; inline handlers run on this thread.
- * Expired events are counted and not delivered. Returns OK or STOPPED. */
+ * Expired events (their time to live plus 5 s for the other host's clock) are counted and not delivered.
+ * Returns OK, STOPPED or NO_MEMORY. */
 weft_status weft_tap_deliver(weft_dispatcher *d, const weft_event *event);
 
-/* Tells the subscriptions whose filter could match the stream that events of it are lost. */
-void weft_tap_report_lost(weft_dispatcher *d, const weft_lost *lost);
+/* Tells the subscriptions whose filter could match the stream that events of it are lost: inline ones on this thread,
+ * queued ones in the order of their mailbox. Returns OK or NO_MEMORY (nobody was told). */
+weft_status weft_tap_report_lost(weft_dispatcher *d, const weft_lost *lost);
 
 /* The clock of the dispatcher. */
 const weft_clock *weft_tap_clock(const weft_dispatcher *d);
