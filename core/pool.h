@@ -1,0 +1,48 @@
+/* core/pool.h: a fixed number of threads that run jobs in turn. */
+#ifndef WEFT_CORE_POOL_H
+#define WEFT_CORE_POOL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "weft/status.h"
+
+/* Embedded in what is to be run; a job must not be pushed again before the pool has run it. */
+typedef struct weft__job {
+    struct weft__job *next; /* [pool lock] */
+} weft__job;
+
+/* Runs one turn of a job on worker 0..workers-1. */
+typedef void (*weft__job_fn)(weft__job *job, unsigned worker, void *user);
+
+struct weft__pool_worker;
+
+typedef struct weft__pool {
+    weft__job_fn run;                  /* const after init */
+    void *user;                        /* const after init */
+    unsigned workers;                  /* const after init */
+    struct weft__pool_worker *threads; /* [lock] */
+    pthread_mutex_t lock;              /* leaf */
+    pthread_cond_t work;               /* [lock] */
+    pthread_cond_t idle;               /* [lock] */
+    weft__job *head, **tail;           /* [lock] */
+    unsigned started;                  /* [lock] */
+    unsigned running;                  /* [lock] jobs being run */
+    unsigned idle_waiters;             /* [lock] */
+    bool quit;                         /* [lock] */
+} weft__pool;
+
+/* Starts no thread yet. Returns OK or NO_MEMORY. */
+weft_status weft__pool_init(weft__pool *pool, unsigned workers, weft__job_fn run, void *user);
+/* Ends and joins the threads; queued jobs are not run. Blocks for the running ones. */
+void weft__pool_fini(weft__pool *pool);
+
+/* Starts the threads that are missing. The threads take no signals. Returns OK, or FULL if the system gives no thread
+ * at all. */
+weft_status weft__pool_start(weft__pool *pool);
+/* Queues a job behind the others. */
+void weft__pool_push(weft__pool *pool, weft__job *job);
+/* Waits until no job is queued or runs. deadline may be NULL. Returns false if the deadline came first. */
+bool weft__pool_wait_idle(weft__pool *pool, const struct timespec *deadline);
+
+#endif
