@@ -1,0 +1,266 @@
+/* core/dispatcher.c: the life of a dispatcher, and publishing.
+ *
+ * Owns       the snapshot of subscriptions, the reader slots, the worker pool, the history.
+ * Leaves     wire formats and brokers to the bridge, logging to the programs.
+ * Threads    publish: any. Handlers: the publisher's thread (inline) or one worker at a time (queued).
+ * States     running → stopping → stopped → running (state_change).
+ * Invariant  every publish is refused, delivered, or counted under a reason. */
+#include "core/dispatcher_private.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/deadline.h"
+#include "core/event_private.h"
+
+enum { WORKERS_DEFAULT = 2 };
+
+static bool state_change(weft_dispatcher *d, weft__dispatcher_state from, weft__dispatcher_state to)
+{
+    int expected = from;
+    return atomic_compare_exchange_strong(&d->state, &expected, to);
+}
+
+/* ---- create, destroy ---- */
+
+static weft_status locks_init(weft_dispatcher *d)
+{
+    if (pthread_mutex_init(&d->writer, NULL) != 0)
+        return WEFT_NO_MEMORY;
+    if (pthread_mutex_init(&d->lifecycle, NULL) != 0)
+        goto err_writer;
+    if (pthread_mutex_init(&d->interest_lock, NULL) != 0)
+        goto err_lifecycle;
+    if (pthread_cond_init(&d->interest_told, NULL) != 0)
+        goto err_interest;
+    return WEFT_OK;
+err_interest:
+    pthread_mutex_destroy(&d->interest_lock);
+err_lifecycle:
+    pthread_mutex_destroy(&d->lifecycle);
+err_writer:
+    pthread_mutex_destroy(&d->writer);
+    return WEFT_NO_MEMORY;
+}
+
+static void locks_fini(weft_dispatcher *d)
+{
+    pthread_cond_destroy(&d->interest_told);
+    pthread_mutex_destroy(&d->interest_lock);
+    pthread_mutex_destroy(&d->lifecycle);
+    pthread_mutex_destroy(&d->writer);
+}
+
+static weft_status workers_init(weft_dispatcher *d, unsigned workers)
+{
+    d->worker_slots = calloc(workers, sizeof *d->worker_slots);
+    if (d->worker_slots == NULL)
+        return WEFT_NO_MEMORY;
+    weft_status status = WEFT_OK;
+    for (unsigned i = 0; i < workers && status == WEFT_OK; i++) {
+        d->worker_slots[i] = weft__slot_reserve(&d->slots);
+        status = d->worker_slots[i] != NULL ? WEFT_OK : WEFT_NO_MEMORY;
+    }
+    if (status == WEFT_OK)
+        status = weft__pool_init(&d->pool, workers, weft__deliver_turn, d);
+    if (status != WEFT_OK)
+        free(d->worker_slots);
+    return status;
+}
+
+static weft_status parts_init(weft_dispatcher *d, const weft_dispatcher_opts *opts)
+{
+    weft_status status = locks_init(d);
+    if (status != WEFT_OK)
+        return status;
+    status = weft__slots_init(&d->slots);
+    if (status != WEFT_OK)
+        goto err_locks;
+    status = weft__history_init(&d->history, opts->history_max);
+    if (status != WEFT_OK)
+        goto err_slots;
+    weft__snapshot *empty = weft__snapshot_create(NULL, NULL);
+    atomic_init(&d->current, empty);
+    status = empty != NULL ? WEFT_OK : WEFT_NO_MEMORY;
+    if (status != WEFT_OK)
+        goto err_history;
+    status = workers_init(d, opts->workers != 0 ? opts->workers : WORKERS_DEFAULT);
+    if (status != WEFT_OK)
+        goto err_snapshot;
+    return WEFT_OK;
+err_snapshot:
+    weft__snapshot_destroy(empty);
+err_history:
+    weft__history_fini(&d->history);
+err_slots:
+    weft__slots_fini(&d->slots);
+err_locks:
+    locks_fini(d);
+    return status;
+}
+
+weft_status weft_dispatcher_create(const weft_dispatcher_opts *opts, weft_dispatcher **ret)
+{
+    static const weft_dispatcher_opts defaults = {0};
+    if (opts == NULL)
+        opts = &defaults;
+    if (ret == NULL || opts->workers > WEFT__WORKERS_MAX)
+        return WEFT_INVALID;
+    weft_dispatcher *d = aligned_alloc(WEFT__CACHE_LINE, sizeof *d);
+    if (d == NULL)
+        return WEFT_NO_MEMORY;
+    memset(d, 0, sizeof *d);
+    atomic_init(&d->state, WEFT__RUNNING);
+    d->clock = opts->clock != NULL ? opts->clock : weft_clock_system();
+    weft_status status = parts_init(d, opts);
+    if (status != WEFT_OK) {
+        free(d);
+        return status;
+    }
+    *ret = d;
+    return WEFT_OK;
+}
+
+static void snapshots_free(weft_dispatcher *d)
+{
+    while (d->retired != NULL) {
+        weft__snapshot *snapshot = d->retired;
+        d->retired = snapshot->next_retired;
+        weft__snapshot_destroy(snapshot);
+    }
+    weft__snapshot_destroy(atomic_load(&d->current));
+}
+
+void weft_dispatcher_destroy(weft_dispatcher *d)
+{
+    if (d == NULL)
+        return;
+    assert(!weft__slots_held_here(&d->slots));
+    (void)weft_dispatcher_stop(d, 0, NULL);
+    weft__pool_fini(&d->pool);
+    snapshots_free(d);
+    weft__history_fini(&d->history);
+    weft__slots_fini(&d->slots);
+    free(d->worker_slots);
+    locks_fini(d);
+    free(d);
+}
+
+/* ---- stop, start ---- */
+
+static void mailboxes_set_state(weft_dispatcher *d, weft__mailbox_state state)
+{
+    uint64_t dropped = 0;
+    pthread_mutex_lock(&d->writer);
+    const weft__entries *queued = &((const weft__snapshot *)atomic_load(&d->current))->queued;
+    for (size_t i = 0; i < queued->count; i++)
+        dropped += weft__mailbox_set_state(&queued->list[i].sub->mailbox, state);
+    pthread_mutex_unlock(&d->writer);
+    weft__count_unslotted(d, WEFT__COUNT_DROPPED_STOPPED, dropped);
+}
+
+/* Publishes already begun may still fill mailboxes, so they come first; the mailboxes only shrink after that. */
+static void drain(weft_dispatcher *d, uint32_t timeout_ms)
+{
+    struct timespec deadline = weft__deadline_after(timeout_ms);
+    if (weft__slots_quiesce(&d->slots, &deadline) && weft__pool_wait_idle(&d->pool, &deadline))
+        return;
+    mailboxes_set_state(d, WEFT__MAILBOX_STOPPED);
+    (void)weft__slots_quiesce(&d->slots, NULL);
+    (void)weft__pool_wait_idle(&d->pool, NULL);
+    mailboxes_set_state(d, WEFT__MAILBOX_OPEN);
+}
+
+weft_status weft_dispatcher_stop(weft_dispatcher *d, uint32_t timeout_ms, uint64_t *ret_undelivered)
+{
+    if (weft__slots_held_here(&d->slots))
+        return WEFT_INVALID;
+    uint64_t undelivered = 0;
+    pthread_mutex_lock(&d->lifecycle);
+    if (state_change(d, WEFT__RUNNING, WEFT__STOPPING)) {
+        uint64_t before = weft__stats_total(d, WEFT__COUNT_DROPPED_STOPPED);
+        drain(d, timeout_ms);
+        undelivered = weft__stats_total(d, WEFT__COUNT_DROPPED_STOPPED) - before;
+        (void)state_change(d, WEFT__STOPPING, WEFT__STOPPED);
+    }
+    pthread_mutex_unlock(&d->lifecycle);
+    if (ret_undelivered != NULL)
+        *ret_undelivered = undelivered;
+    return undelivered == 0 ? WEFT_OK : WEFT_TIMEOUT;
+}
+
+weft_status weft_dispatcher_start(weft_dispatcher *d)
+{
+    bool started = state_change(d, WEFT__STOPPED, WEFT__RUNNING);
+    return started || atomic_load(&d->state) == WEFT__RUNNING ? WEFT_OK : WEFT_STOPPED;
+}
+
+/* ---- publish ---- */
+
+static weft_status tap_offer(weft_dispatcher *d, weft__slot *slot, weft_event *event)
+{
+    const weft__tap *tap = &weft__slot_snapshot(slot)->tap;
+    if (tap->ops == NULL)
+        return WEFT_OK;
+    weft_status status = WEFT_OK;
+    weft__slot_enter(&d->slots, slot, tap->id);
+    if (atomic_load(&d->tap_id) == tap->id)
+        status = tap->ops->accept(tap->user, event);
+    weft__slot_enter(&d->slots, slot, 0);
+    return status;
+}
+
+static void event_stamp(weft_event *event, const weft_clock *clock)
+{
+    event->accepted_ms = weft_clock_wall_ms(clock);
+    if (event->timestamp_ms == 0)
+        event->timestamp_ms = event->accepted_ms;
+}
+
+static weft_status publish_in_slot(weft_dispatcher *d, weft__slot *slot, const weft_event *event)
+{
+    if (atomic_load(&d->state) != WEFT__RUNNING) {
+        weft__count_in_slot(slot, WEFT__COUNT_REFUSED_STOPPED, 1);
+        return WEFT_STOPPED;
+    }
+    weft__loan loan;
+    weft__event_borrow(&loan, event);
+    event_stamp(&loan.event, d->clock);
+    weft_status status = tap_offer(d, slot, &loan.event);
+    if (status == WEFT_OK) {
+        weft__count_in_slot(slot, WEFT__COUNT_PUBLISHED, 1);
+        weft__deliver(d, slot, &loan.event, WEFT_ORIGIN_LOCAL);
+    } else {
+        weft__count_in_slot(slot, WEFT__COUNT_REFUSED_BRIDGE, 1);
+    }
+    weft__loan_done(&loan);
+    return status;
+}
+
+weft_status weft_publish(weft_dispatcher *d, const weft_event *event)
+{
+    weft_status status = event != NULL ? weft_event_validate(event, NULL) : WEFT_INVALID;
+    if (status != WEFT_OK) {
+        weft__count_unslotted(d, WEFT__COUNT_REFUSED_INVALID, 1);
+        return status;
+    }
+    weft__slot *slot = weft__slot_claim(&d->slots, &d->current);
+    if (slot == NULL)
+        return WEFT_NO_MEMORY;
+    status = publish_in_slot(d, slot, event);
+    weft__slot_release(&d->slots, slot);
+    return status;
+}
+
+/* ---- history ---- */
+
+size_t weft_history_find(weft_dispatcher *d, const weft_history_query *query, const weft_event **events, size_t max)
+{
+    return weft__history_find(&d->history, query, events, max);
+}
+
+void weft_history_clear(weft_dispatcher *d)
+{
+    weft__history_clear(&d->history);
+}
