@@ -18,8 +18,8 @@ enum { WORKERS_DEFAULT = 2 };
 
 static bool state_change(weft_dispatcher *d, weft__dispatcher_state from, weft__dispatcher_state to)
 {
-    int expected = from;
-    return atomic_compare_exchange_strong(&d->state, &expected, to);
+    int expected = (int)from;
+    return atomic_compare_exchange_strong(&d->state, &expected, (int)to);
 }
 
 /* ---- create, destroy ---- */
