@@ -52,8 +52,9 @@ typedef struct weft__link weft__link;
 typedef struct weft__link_ops {
     /* Copies what it needs of opts. Returns OK, INVALID (url) or NO_MEMORY. */
     weft_status (*create)(const weft__link_opts *opts, const weft__link_callbacks *callbacks, weft__link **ret);
-    /* Opens both connections. `clean` discards the receiving session at the broker. reason gets a static text.
-     * Returns OK, UNREACHABLE, REFUSED (credentials or ACL: trying again will not help soon) or TIMEOUT. */
+    /* Opens both connections. `clean` discards the receiving session at the broker. reason (may be NULL) gets a
+     * sentence that holds until the next connect or peek. Returns OK, UNREACHABLE, REFUSED (credentials or ACL: trying
+     * again will not help soon) or TIMEOUT. */
     weft_status (*connect)(weft__link *link, bool clean, weft__link_limits *ret_limits, const char **reason);
     /* Changes the will that the next connect carries. */
     weft_status (*set_will)(weft__link *link, const uint8_t *will, size_t will_bytes);
@@ -64,10 +65,12 @@ typedef struct weft__link_ops {
     weft_status (*publish)(weft__link *link, const char *topic, const uint8_t *payload, size_t length, int qos,
                            bool retain, int *ret_token);
     /* Reads the retained message of one topic with a throw-away connection. Ownership: *ret is malloc'ed, NULL if
-     * there is none. Returns OK, UNREACHABLE, REFUSED or TIMEOUT. */
-    weft_status (*peek)(weft__link *link, const char *topic, uint8_t **ret, size_t *ret_bytes);
-    /* Closes both connections properly, so that no will is published. */
+     * there is none. reason, as with connect, says why it failed. Returns OK, UNREACHABLE, REFUSED or TIMEOUT. */
+    weft_status (*peek)(weft__link *link, const char *topic, uint8_t **ret, size_t *ret_bytes, const char **reason);
+    /* Closes both connections properly, so that no will is published; if one was lost before, the will is. Waits up to
+     * a second for acknowledgements that are under way. */
     void (*disconnect)(weft__link *link);
+    /* A link that is still up ends as in a crash: the will is published. */
     void (*destroy)(weft__link *link);
 } weft__link_ops;
 

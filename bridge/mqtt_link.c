@@ -1,16 +1,16 @@
 /* bridge/mqtt_link.c: a link over MQTT 5 with Paho's synchronous client. The only file that names Paho.
  *
  * Owns       three client handles: rx receives, tx sends and carries the will, peek looks at one retained message.
- * Leaves     when to reconnect and what to subscribe to the caller; URLs to mqtt_url, packet ids to
- *            mqtt_window, the words for a failure to mqtt_reason.
+ * Leaves     reconnecting and resubscribing to the caller; packet ids to mqtt_window, causes to mqtt_reason.
  * Threads    the link thread makes all calls. Paho has one thread of its own for all handles of the process; it runs
  *            on_message without and on_published with Paho's global mutex held, and starts a short-lived thread for
  *            on_lost while it holds that mutex. None of them may call Paho or wait for somebody who does.
  * States     down -> up (connect) -> down (connection lost, disconnect, destroy). `up` changes to false once a
  *            connection; whoever changes it tells on_down. Callbacks pass only while up.
- * Lifetime   Paho's thread touches a handle once more after on_message has returned, and MQTTClient_destroy does not
- *            wait for that. So handles serve all connections of a link, and are retired with it: destroyed when no
- *            link is left, which has ended Paho's thread, or a minute later.
+ * Lifetime   Paho's thread may be on its way into on_message when a connection closes, and touches the handle once more
+ *            afterwards; MQTTClient_destroy does not wait for that. So handles serve all connections of a link, and a
+ *            destroyed link is only retired: freed when no link is left, which has ended Paho's thread, or a minute
+ *            later.
  * Limits     Paho takes one address of a host (IPv4 if any), heeds http_proxy and https_proxy, and notices a frozen
  *            broker after 2.5 keep-alives. */
 #include "link.h"
@@ -20,7 +20,6 @@
 #include "mqtt_window.h"
 
 #include <MQTTClient.h>
-#include <assert.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
@@ -63,21 +62,17 @@ struct weft__link {
     atomic_bool up;
     atomic_uint inside; /* callbacks running */
     weft__mqtt_window window;
+    weft__link *next; /* [process_lock], as retired_ms: of a destroyed link */
+    int64_t retired_ms;
 };
 
 /* ---- the process: Paho's library state is shared by all links ---- */
 
-typedef struct retired_handle {
-    MQTTClient handle;
-    int64_t since_ms;
-    struct retired_handle *next;
-} retired_handle;
-
 /* Serialises connecting, closing and destroying between links: Paho starts and ends its thread in them without
  * expecting another. Taken before any lock of Paho's. */
 static pthread_mutex_t process_lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned link_count;     /* [process_lock] */
-static retired_handle *retired; /* [process_lock] */
+static unsigned link_count; /* [process_lock] */
+static weft__link *retired; /* [process_lock] */
 
 static int64_t now_ms(void)
 {
@@ -86,28 +81,32 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static void link_free(weft__link *link)
+{
+    MQTTClient *handles[] = {&link->rx, &link->tx, &link->peek};
+    for (size_t i = 0; i < sizeof handles / sizeof *handles; i++)
+        if (*handles[i] != NULL)
+            MQTTClient_destroy(handles[i]);
+    char *strings[] = {link->uri,       link->username, link->password,   link->ca_file,
+                       link->cert_file, link->key_file, link->will_topic, (char *)link->will};
+    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
+        free(strings[i]);
+    weft__mqtt_box_fini(&link->box);
+    free(link);
+}
+
 static void retired_sweep_locked(void)
 {
     int64_t before = now_ms() - RETIRED_KEEP_MS;
-    for (retired_handle **at = &retired; *at != NULL;) {
-        retired_handle *entry = *at;
-        if (link_count != 0 && entry->since_ms > before) {
-            at = &entry->next;
+    for (weft__link **at = &retired; *at != NULL;) {
+        weft__link *link = *at;
+        if (link_count != 0 && link->retired_ms > before) {
+            at = &link->next;
             continue;
         }
-        *at = entry->next;
-        MQTTClient_destroy(&entry->handle);
-        free(entry);
+        *at = link->next;
+        link_free(link);
     }
-}
-
-static void handle_retire_locked(MQTTClient handle)
-{
-    retired_handle *entry = handle != NULL ? malloc(sizeof *entry) : NULL;
-    if (entry == NULL)
-        return; /* out of memory: a leaked handle is the lesser evil */
-    *entry = (retired_handle){.handle = handle, .since_ms = now_ms(), .next = retired};
-    retired = entry;
 }
 
 /* ---- callbacks of Paho ---- */
@@ -207,8 +206,7 @@ static void reason_set(weft__link *link, const char *text)
 static int on_tls_error(const char *text, size_t length, void *context)
 {
     weft__link *link = context;
-    /* OpenSSL's line: thread:error:code:library:function:reason:file:line:data. The first line names the cause. */
-    if (link->tls_error[0] == '\0')
+    if (link->tls_error[0] == '\0') /* the first line names the cause */
         (void)snprintf(link->tls_error, sizeof link->tls_error, "%.*s", (int)strcspn(text, "\n"), text);
     return (int)length;
 }
@@ -222,8 +220,12 @@ static weft_status connect_status(weft__link *link, int code, int64_t waited_ms)
         reason_set(link, "user name and password must be UTF-8");
         return WEFT_REFUSED;
     }
-    weft__mqtt_failure failure = {&link->url, code, waited_ms, (int64_t)link->connect_timeout_s * 1000,
-                                  link->tls_error};
+    weft__mqtt_failure failure = {.url = &link->url,
+                                  .code = code,
+                                  .waited_ms = waited_ms,
+                                  .timeout_ms = (int64_t)link->connect_timeout_s * 1000,
+                                  .tls_error = link->tls_error,
+                                  .files = {link->ca_file, link->cert_file, link->key_file}};
     return weft__mqtt_explain(&failure, link->reason, sizeof link->reason);
 }
 
@@ -231,16 +233,13 @@ static weft_status connect_status(weft__link *link, int code, int64_t waited_ms)
 
 typedef enum connection_kind { CONNECTION_RX, CONNECTION_TX, CONNECTION_PEEK } connection_kind;
 
-static weft_status properties_make(const weft__link *link, connection_kind kind, MQTTProperties *properties)
+static bool properties_make(const weft__link *link, connection_kind kind, MQTTProperties *properties)
 {
     MQTTProperty expiry = {.identifier = MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL};
     expiry.value.integer4 = kind == CONNECTION_RX ? link->session_expiry_s : 0;
     MQTTProperty largest = {.identifier = MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE};
     largest.value.integer4 = RECEIVE_MAX_BYTES;
-    if (MQTTProperties_add(properties, &expiry) == 0 && MQTTProperties_add(properties, &largest) == 0)
-        return WEFT_OK;
-    MQTTProperties_free(properties);
-    return WEFT_NO_MEMORY;
+    return MQTTProperties_add(properties, &expiry) == 0 && MQTTProperties_add(properties, &largest) == 0;
 }
 
 static void will_fill(const weft__link *link, MQTTClient_willOptions *will)
@@ -302,14 +301,14 @@ static weft_status connection_open(weft__link *link, MQTTClient handle, connecti
                                    weft__link_limits *ret_limits)
 {
     MQTTProperties properties = MQTTProperties_initializer;
-    weft_status status = properties_make(link, kind, &properties);
-    if (status != WEFT_OK) {
+    if (!properties_make(link, kind, &properties)) {
+        MQTTProperties_free(&properties);
         reason_set(link, "out of memory");
         return WEFT_UNREACHABLE;
     }
     int64_t start = now_ms();
     MQTTResponse response = handle_connect(link, handle, kind, clean, &properties);
-    status = connect_status(link, (int)response.reasonCode, now_ms() - start);
+    weft_status status = connect_status(link, (int)response.reasonCode, now_ms() - start);
     if (status == WEFT_OK) {
         uint32_t window = property_read(&response, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, UINT16_MAX);
         ret_limits->receive_maximum = window < WINDOW_MAX ? window : WINDOW_MAX;
@@ -341,22 +340,21 @@ static weft_status filter_subscribe(MQTTClient handle, const char *filter, int q
 
 /* ---- create and destroy ---- */
 
-static bool text_copy(char **ret, const char *text)
-{
-    *ret = text != NULL ? strdup(text) : NULL;
-    return text == NULL || *ret != NULL;
-}
-
 static bool strings_copy(weft__link *link, const weft__link_opts *opts)
 {
-    int bytes = asprintf(&link->uri, link->url.ipv6 ? "%s://[%s]:%u" : "%s://%s:%u", link->url.tls ? "mqtts" : "mqtt",
-                         link->url.host, link->url.port);
-    if (bytes < 0)
+    const struct {
+        char **to;
+        const char *from;
+    } copies[] = {{&link->username, opts->username}, {&link->password, opts->password},
+                  {&link->ca_file, opts->ca_file},   {&link->cert_file, opts->cert_file},
+                  {&link->key_file, opts->key_file}, {&link->will_topic, opts->will_topic}};
+    for (size_t i = 0; i < sizeof copies / sizeof *copies; i++)
+        if (copies[i].from != NULL && (*copies[i].to = strdup(copies[i].from)) == NULL)
+            return false;
+    if (asprintf(&link->uri, link->url.ipv6 ? "%s://[%s]:%u" : "%s://%s:%u", link->url.tls ? "mqtts" : "mqtt",
+                 link->url.host, link->url.port) < 0)
         link->uri = NULL;
-    return link->uri != NULL && text_copy(&link->username, opts->username) &&
-           text_copy(&link->password, opts->password) && text_copy(&link->ca_file, opts->ca_file) &&
-           text_copy(&link->cert_file, opts->cert_file) && text_copy(&link->key_file, opts->key_file) &&
-           text_copy(&link->will_topic, opts->will_topic);
+    return link->uri != NULL;
 }
 
 static weft_status handle_create(weft__link *link, const char *client_id, const char *suffix,
@@ -391,20 +389,6 @@ static weft_status handles_create_locked(weft__link *link, const weft__link_opts
     return status;
 }
 
-static void link_free(weft__link *link)
-{
-    weft__mqtt_box_fini(&link->box);
-    free(link->uri);
-    free(link->username);
-    free(link->password);
-    free(link->ca_file);
-    free(link->cert_file);
-    free(link->key_file);
-    free(link->will_topic);
-    free(link->will);
-    free(link);
-}
-
 /* The end of a link that was not disconnected is that of a crash: the broker publishes the will. */
 static void link_destroy(weft__link *link)
 {
@@ -414,13 +398,12 @@ static void link_destroy(weft__link *link)
     pthread_mutex_lock(&process_lock);
     connection_close(link->rx, 0, MQTTREASONCODE_SUCCESS);
     connection_close(link->tx, 0, MQTTREASONCODE_DISCONNECT_WITH_WILL_MESSAGE);
-    handle_retire_locked(link->rx);
-    handle_retire_locked(link->tx);
-    handle_retire_locked(link->peek);
+    link->retired_ms = now_ms();
+    link->next = retired;
+    retired = link;
     link_count--;
     retired_sweep_locked();
     pthread_mutex_unlock(&process_lock);
-    link_free(link);
 }
 
 static weft_status link_set_will(weft__link *link, const uint8_t *will, size_t will_bytes)
@@ -563,8 +546,10 @@ static weft_status link_publish(weft__link *link, const char *topic, const uint8
 
 static void link_disconnect(weft__link *link)
 {
+    bool up = atomic_load(&link->up);
     pthread_mutex_lock(&process_lock);
-    connection_close(link->tx, GOODBYE_WAIT_MS, MQTTREASONCODE_SUCCESS);
+    connection_close(link->tx, up ? GOODBYE_WAIT_MS : 0,
+                     up ? MQTTREASONCODE_SUCCESS : MQTTREASONCODE_DISCONNECT_WITH_WILL_MESSAGE);
     connection_close(link->rx, 0, MQTTREASONCODE_SUCCESS);
     pthread_mutex_unlock(&process_lock);
     gate_close(link);
@@ -581,19 +566,23 @@ static weft_status retained_read(weft__link *link, const char *topic, uint8_t **
     return status == WEFT_OK ? weft__mqtt_box_take(&link->box, PEEK_WAIT_MS, ret, ret_bytes) : status;
 }
 
-static weft_status link_peek(weft__link *link, const char *topic, uint8_t **ret, size_t *ret_bytes)
+static weft_status link_peek(weft__link *link, const char *topic, uint8_t **ret, size_t *ret_bytes, const char **reason)
 {
     weft__link_limits ignored;
     weft__mqtt_box_empty(&link->box);
     pthread_mutex_lock(&process_lock);
     weft_status status = connection_open(link, link->peek, CONNECTION_PEEK, true, &ignored);
     pthread_mutex_unlock(&process_lock);
-    if (status != WEFT_OK)
-        return status;
-    status = retained_read(link, topic, ret, ret_bytes);
-    pthread_mutex_lock(&process_lock);
-    connection_close(link->peek, 0, MQTTREASONCODE_SUCCESS);
-    pthread_mutex_unlock(&process_lock);
+    if (status == WEFT_OK) {
+        status = retained_read(link, topic, ret, ret_bytes);
+        if (status != WEFT_OK)
+            reason_set(link, "the broker closed the connection at once, or refuses to tell who is there");
+        pthread_mutex_lock(&process_lock);
+        connection_close(link->peek, 0, MQTTREASONCODE_SUCCESS);
+        pthread_mutex_unlock(&process_lock);
+    }
+    if (status != WEFT_OK && reason != NULL)
+        *reason = link->reason;
     return status;
 }
 

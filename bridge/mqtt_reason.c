@@ -117,6 +117,31 @@ static weft_status refusal_explain(int code, const char *host, char *text, size_
     return WEFT_UNREACHABLE;
 }
 
+/* OpenSSL's lines are thread:error:code:library:function:reason:file:line:data (ERR_print_errors(3)). */
+static void tls_reason_find(const char *line, char *reason, size_t reason_bytes)
+{
+    for (int field = 0; field < 5 && line != NULL; field++) {
+        line = strchr(line, ':');
+        line = line != NULL ? line + 1 : NULL;
+    }
+    if (line == NULL)
+        line = "the certificate is for another host, or the connection was closed";
+    (void)snprintf(reason, reason_bytes, "%.*s", (int)strcspn(line, ":"), line);
+}
+
+static weft_status tls_explain(const weft__mqtt_failure *failure, const char *host, char *text, size_t text_bytes)
+{
+    char reason[128];
+    for (size_t i = 0; i < sizeof failure->files / sizeof *failure->files; i++)
+        if (failure->files[i] != NULL && access(failure->files[i], R_OK) != 0) {
+            (void)snprintf(text, text_bytes, "TLS with %s failed: cannot read %s", host, failure->files[i]);
+            return WEFT_REFUSED;
+        }
+    tls_reason_find(failure->tls_error, reason, sizeof reason);
+    (void)snprintf(text, text_bytes, "TLS with %s failed: %s", host, reason);
+    return WEFT_REFUSED;
+}
+
 /* The way is free, and yet no CONNACK came. */
 static weft_status silence_explain(const weft__mqtt_failure *failure, const char *host, char *text, size_t text_bytes)
 {
@@ -125,15 +150,10 @@ static weft_status silence_explain(const weft__mqtt_failure *failure, const char
         (void)snprintf(text, text_bytes, "%s took the connection but does not answer", host);
         return WEFT_TIMEOUT;
     }
-    if (!failure->url->tls) {
-        (void)snprintf(text, text_bytes, "%s closed the connection: no MQTT 5 broker, or one that wants mqtts://",
-                       host);
-        return WEFT_UNREACHABLE;
-    }
-    bool told = failure->tls_error != NULL && failure->tls_error[0] != '\0';
-    (void)snprintf(text, text_bytes, "TLS with %s failed: %s", host,
-                   told ? failure->tls_error : "the certificate is for another host, or the connection was closed");
-    return WEFT_REFUSED;
+    if (failure->url->tls)
+        return tls_explain(failure, host, text, text_bytes);
+    (void)snprintf(text, text_bytes, "%s closed the connection: no MQTT 5 broker, or one that wants mqtts://", host);
+    return WEFT_UNREACHABLE;
 }
 
 weft_status weft__mqtt_explain(const weft__mqtt_failure *failure, char *text, size_t text_bytes)

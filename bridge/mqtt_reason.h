@@ -12,7 +12,8 @@ typedef struct weft__mqtt_failure {
     int code;              /* reason code of the CONNACK; negative if there was none */
     int64_t waited_ms;     /* how long the attempt took */
     int64_t timeout_ms;    /* how long it was allowed to take */
-    const char *tls_error; /* what OpenSSL said; may be NULL or empty */
+    const char *tls_error; /* OpenSSL's error line; may be NULL or empty */
+    const char *files[3];  /* that TLS needs; each may be NULL */
 } weft__mqtt_failure;
 
 /* Writes the sentence. Without a CONNACK it looks for itself: resolves the host and opens a TCP connection, closed at

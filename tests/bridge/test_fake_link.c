@@ -182,12 +182,12 @@ static void retains_and_peeks(void)
     fake_broker_publish(b, "state/a", "new", 3, 1, true);
     CU_ASSERT_EQUAL(fake_link.subscribe(a->link, "state/+", 1), WEFT_OK);
     expect(b, a, "state/a=new:r ");
-    CU_ASSERT_EQUAL(fake_link.peek(a->link, "state/a", &bytes, &length), WEFT_OK);
+    CU_ASSERT_EQUAL(fake_link.peek(a->link, "state/a", &bytes, &length, NULL), WEFT_OK);
     CU_ASSERT_PTR_NOT_NULL_FATAL(bytes);
     CU_ASSERT_EQUAL(memcmp(bytes, "new", length), 0);
     free(bytes);
     fake_broker_publish(b, "state/a", "", 0, 1, true);
-    CU_ASSERT_EQUAL(fake_link.peek(a->link, "state/a", &bytes, &length), WEFT_OK);
+    CU_ASSERT_EQUAL(fake_link.peek(a->link, "state/a", &bytes, &length, NULL), WEFT_OK);
     CU_ASSERT_PTR_NULL(bytes);
     end_close(a);
     fake_broker_destroy(b);

@@ -342,10 +342,10 @@ static weft_status link_publish(weft__link *link, const char *topic, const uint8
     return status;
 }
 
-static weft_status link_peek(weft__link *link, const char *topic, uint8_t **ret, size_t *ret_bytes)
+static weft_status link_peek(weft__link *link, const char *topic, uint8_t **ret, size_t *ret_bytes, const char **reason)
 {
     pthread_mutex_lock(&link->broker->lock);
-    weft_status status = broker_reach_locked(link->broker, NULL);
+    weft_status status = broker_reach_locked(link->broker, reason);
     pthread_mutex_unlock(&link->broker->lock);
     if (status != WEFT_OK)
         return status;
