@@ -1,6 +1,7 @@
-/* nodes/json_line.c: see the header. The repair of surrogates costs a copy, so it is tried only after a failure. */
+/* nodes/json_line.c: see the header. The repairs cost another reading, so they are tried only after a failure. */
 #include "nodes/json_line.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,11 +56,20 @@ static bool surrogates_repair(char *text, size_t length)
     return repaired;
 }
 
+/* Whole numbers beyond 64 bits make no line bad: all of its numbers are read as doubles then. */
+static json_t *text_parse(const char *text, size_t length, json_error_t *error)
+{
+    json_t *value = json_loadb(text, length, JSON_ALLOW_NUL, error);
+    if (value == NULL && json_error_code(error) == json_error_numeric_overflow)
+        value = json_loadb(text, length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, error);
+    return value;
+}
+
 json_t *json_line_parse(const char *text, size_t length, json_error_t *error)
 {
     json_error_t local;
-    json_error_t *first = error != NULL ? error : &local;
-    json_t *value = json_loadb(text, length, JSON_ALLOW_NUL, first);
+    json_error_t *found = error != NULL ? error : &local;
+    json_t *value = text_parse(text, length, found);
     if (value != NULL || memmem(text, length, "\\u", 2) == NULL)
         return value;
     char *copy = malloc(length);
@@ -67,9 +77,21 @@ json_t *json_line_parse(const char *text, size_t length, json_error_t *error)
         return NULL;
     memcpy(copy, text, length);
     if (surrogates_repair(copy, length))
-        value = json_loadb(copy, length, JSON_ALLOW_NUL, first);
+        value = text_parse(copy, length, found);
     free(copy);
     return value;
+}
+
+bool json_line_whole_number(const json_t *value, uint64_t max, uint64_t *ret)
+{
+    double real = json_number_value(value);
+    if (!json_is_number(value) || real < 0 || real > (double)max || real != floor(real))
+        return false;
+    uint64_t number = json_is_integer(value) ? (uint64_t)json_integer_value(value) : (uint64_t)real;
+    if (number > max)
+        return false;
+    *ret = number;
+    return true;
 }
 
 const char *json_line_type_name(const json_t *value)

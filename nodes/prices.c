@@ -18,6 +18,8 @@ enum { UNKNOWN_MAX = 1024 };
 
 __extension__ typedef unsigned __int128 wide;
 
+static const int64_t cost_max = 1000000000000000;
+
 /* USD per million tokens. */
 typedef struct model_price {
     double input;
@@ -205,5 +207,5 @@ int64_t prices_cost(prices *p, const char *model, const token_counts *tokens, bo
     wide sum = (wide)tokens->input * price->input + (wide)tokens->output * price->output +
                (wide)tokens->cache_read * price->cache_read + (wide)tokens->cache_write * price->cache_write;
     wide nano = (sum + 500000) / 1000000;
-    return nano > INT64_MAX ? INT64_MAX : (int64_t)nano;
+    return nano > (wide)cost_max ? cost_max : (int64_t)nano;
 }

@@ -27,7 +27,7 @@ void prices_destroy(prices *p);
  * Returns OK, IO, INVALID or NO_MEMORY. */
 weft_status prices_load(prices *p, const char *path, char *error, size_t error_size);
 
-/* Cost in nano-USD, rounded to the nearest, saturating. An unknown model costs 0; *ret_unknown (may be NULL) is then
+/* Cost in nano-USD, rounded to the nearest, at most a million USD: up to there a double holds it exactly. An unknown model costs 0; *ret_unknown (may be NULL) is then
  * true the first time that this model is asked for, so that the caller can warn once. */
 int64_t prices_cost(prices *p, const char *model, const token_counts *tokens, bool *ret_unknown);
 

@@ -56,6 +56,12 @@ bool totals_add_session(totals *t, const char *session)
     return name_add(&t->sessions, session);
 }
 
+static void money_add(int64_t *sum, int64_t nano_usd)
+{
+    if (__builtin_add_overflow(*sum, nano_usd, sum))
+        *sum = INT64_MAX;
+}
+
 /* Everything of a request but its number in llm_requests. */
 static bool usage_add(totals *t, const char *model, const token_counts *tokens, int64_t cost_nano_usd)
 {
@@ -63,9 +69,9 @@ static bool usage_add(totals *t, const char *model, const token_counts *tokens, 
     if (row == NULL)
         return false;
     row->requests++;
-    row->cost_nano_usd += cost_nano_usd;
+    money_add(&row->cost_nano_usd, cost_nano_usd);
     tokens_add(&row->tokens, tokens);
-    t->cost_nano_usd += cost_nano_usd;
+    money_add(&t->cost_nano_usd, cost_nano_usd);
     tokens_add(&t->tokens, tokens);
     return true;
 }

@@ -9,7 +9,7 @@
 #include "nodes/json_line.h"
 #include "nodes/timestamp.h"
 
-static const json_int_t tokens_max = (json_int_t)1 << 53;
+static const uint64_t tokens_max = (uint64_t)1 << 53;
 
 typedef struct parser {
     transcript_record *record;
@@ -75,11 +75,7 @@ static bool count_read(parser *p, const json_t *object, const char *member, uint
     *ret = 0;
     if (value == NULL)
         return true;
-    json_int_t count = json_integer_value(value);
-    if (!json_is_integer(value) || count < 0 || count > tokens_max)
-        return fail(p, member, "a whole number from 0 to 2^53", value);
-    *ret = (uint64_t)count;
-    return true;
+    return json_line_whole_number(value, tokens_max, ret) || fail(p, member, "a whole number from 0 to 2^53", value);
 }
 
 static bool timestamp_read(parser *p, const json_t *object, int64_t *ret)
