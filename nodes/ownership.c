@@ -159,11 +159,22 @@ weft_status ownership_scan_file(ownership *o, const char *path, char *error, siz
     return status;
 }
 
+/* The first session that has an id; of records without one there may be an entry before it. */
+static const session_owner *first_owner(const ownership *o)
+{
+    size_t cursor = 0;
+    const string_map_entry *entry = string_map_next(&o->sessions, &cursor);
+    const string_map_entry *next = entry == NULL ? NULL : string_map_next(&o->sessions, &cursor);
+    if (next != NULL && *entry->key == '\0')
+        entry = next;
+    return entry == NULL ? NULL : entry->value;
+}
+
 const char *ownership_node_of(const ownership *o, const char *session)
 {
     char id[SHORT_ID_BYTES];
     short_id_from(id, session);
-    const session_owner *owner = string_map_get(&o->sessions, id);
+    const session_owner *owner = *id == '\0' ? first_owner(o) : string_map_get(&o->sessions, id);
     return owner == NULL ? NULL : owner->node;
 }
 
@@ -180,7 +191,8 @@ size_t ownership_nodes(ownership *o, const char *const **ret)
     size_t count = 0, distinct = 0, cursor = 0;
     const string_map_entry *entry;
     while ((entry = string_map_next(&o->sessions, &cursor)) != NULL)
-        nodes[count++] = ((const session_owner *)entry->value)->node;
+        if (*entry->key != '\0' || o->sessions.count == 1)
+            nodes[count++] = ((const session_owner *)entry->value)->node;
     qsort(nodes, count, sizeof *nodes, name_order);
     for (size_t i = 0; i < count; i++)
         if (distinct == 0 || strcmp(nodes[distinct - 1], nodes[i]) != 0)

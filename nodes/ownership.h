@@ -2,8 +2,8 @@
  *
  * A session belongs to the operator of its first record that has one, over all files in the given order, and all its
  * records go to that node. Without any operator it belongs to the directory of the file of its first record (a project
- * of the agent; "stdin" for standard input). Names are made valid node names. Records without a session count as one
- * session of their own, with the name "". Threads: one. */
+ * of the agent; "stdin" for standard input). Names are made valid node names. Records without a session go to the node
+ * of the first session; only where there is no session at all they have a node of their own. Threads: one. */
 #ifndef WEFT_NODES_OWNERSHIP_H
 #define WEFT_NODES_OWNERSHIP_H
 
@@ -25,7 +25,7 @@ weft_status ownership_scan_line(ownership *o, const char *path, const char *text
 weft_status ownership_scan_file(ownership *o, const char *path, char *error, size_t error_size);
 
 /* The node of a session, given by the id of the transcript or of the events; NULL or "": of records without a session.
- * NULL if the session was not scanned. Ownership: the table's, until the next scan. */
+ * NULL if nothing like it was scanned. Ownership: the table's, until the next scan. */
 const char *ownership_node_of(const ownership *o, const char *session);
 
 /* The nodes that own sessions, sorted. Ownership: the table's, until the next scan; the array is freed with it.
