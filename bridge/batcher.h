@@ -1,0 +1,29 @@
+/* bridge/batcher.h: groups of events → journal rows, each one encoded batch of one stream.
+ *
+ * Invariant  within a stream the rows' (prev_seq, last_seq] join without a gap.
+ * Threads    the journal thread. */
+#ifndef WEFT_BRIDGE_BATCHER_H
+#define WEFT_BRIDGE_BATCHER_H
+
+#include "bridge/intake.h"
+#include "bridge/journal.h"
+
+enum {
+    WEFT__BATCH_TARGET_BYTES = 14 * 1024, /* both the client and the broker are fastest with messages below 16 KB */
+    WEFT__BATCH_MAX_EVENTS = 512,
+};
+
+typedef struct weft__batcher {
+    struct {
+        uint64_t epoch;
+        uint64_t last_seq;
+    } streams[WEFT_TOPIC_MAX];
+} weft__batcher;
+
+/* Encodes the events of all groups. Ownership: *ret_rows is malloc'ed, and the bytes of each row are.
+ * Returns OK or NO_MEMORY (nothing has changed). */
+weft_status weft__batcher_build(weft__batcher *batcher, const weft__group *groups, weft__journal_row **ret_rows,
+                                size_t *ret_count);
+void weft__rows_free(weft__journal_row *rows, size_t count);
+
+#endif
