@@ -1,0 +1,484 @@
+/* bridge/uplink.c: a lane a topic.
+ *
+ * Row states   queued → in flight → acknowledged (freed); in flight → queued when the connection is lost.
+ * Invariant    within a lane, ids rise from the oldest flight to the youngest queued row. */
+#include "bridge/uplink.h"
+
+#include "bridge/batcher.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ACKNOWLEDGED_MAX = 4 * WEFT_TOPIC_MAX };
+
+typedef struct row {
+    struct row *next;
+    weft__journal_row meta; /* bytes are the row's own */
+    bool sent_before;
+} row;
+
+typedef struct weft__flight {
+    struct weft__flight *next;
+    row *rows; /* in order */
+    row *last;
+    uint8_t *merged; /* the message, if it is of more than one row */
+    int token;
+    bool acknowledged;
+    unsigned lane;
+    uint32_t event_count;
+} flight;
+
+typedef struct lane {
+    row *queued;
+    row *queued_last;
+    flight *flights; /* oldest first */
+    flight *flights_last;
+    uint32_t waiting[WEFT_PRIORITY_CRITICAL + 1]; /* queued rows by priority */
+    uint64_t sent_epoch, sent_seq;
+} lane;
+
+struct weft__uplink {
+    pthread_mutex_t mutex;
+    lane lanes[WEFT_TOPIC_MAX]; /* [mutex], all below too */
+    size_t bytes;
+    size_t max_bytes;  /* const after create */
+    bool spilled;      /* the journal holds unacknowledged rows that are not here */
+    int64_t last_id;   /* newest row here */
+    int64_t newest_id; /* newest row written */
+    size_t flight_count;
+    size_t queued_count;
+    weft__position acknowledged[ACKNOWLEDGED_MAX]; /* moved since the last take; the newest of a stream stands last */
+    size_t acknowledged_count;
+    weft__uplink_stats stats;
+};
+
+weft_status weft__uplink_create(size_t max_bytes, weft__uplink **ret)
+{
+    weft__uplink *u = calloc(1, sizeof *u);
+    if (u == NULL)
+        return WEFT_NO_MEMORY;
+    pthread_mutex_init(&u->mutex, NULL);
+    u->max_bytes = max_bytes;
+    u->spilled = true;
+    *ret = u;
+    return WEFT_OK;
+}
+
+static void row_free(weft__uplink *u, row *r)
+{
+    u->bytes -= r->meta.length;
+    free((void *)r->meta.bytes);
+    free(r);
+}
+
+static void flight_free(weft__uplink *u, flight *f)
+{
+    for (row *r = f->rows, *next; r != NULL; r = next) {
+        next = r->next;
+        row_free(u, r);
+    }
+    free(f->merged);
+    free(f);
+}
+
+void weft__uplink_destroy(weft__uplink *u)
+{
+    if (u == NULL)
+        return;
+    for (size_t i = 0; i < WEFT_TOPIC_MAX; i++) {
+        lane *l = &u->lanes[i];
+        for (flight *f = l->flights, *next; f != NULL; f = next) {
+            next = f->next;
+            flight_free(u, f);
+        }
+        for (row *r = l->queued, *next; r != NULL; r = next) {
+            next = r->next;
+            row_free(u, r);
+        }
+    }
+    pthread_mutex_destroy(&u->mutex);
+    free(u);
+}
+
+static void lane_append_locked(weft__uplink *u, row *r)
+{
+    lane *l = &u->lanes[weft_topic_number(r->meta.topic)];
+    r->next = NULL;
+    if (l->queued == NULL)
+        l->queued = r;
+    else
+        l->queued_last->next = r;
+    l->queued_last = r;
+    l->waiting[r->meta.priority]++;
+    u->queued_count++;
+    u->bytes += r->meta.length;
+    u->last_id = r->meta.id;
+}
+
+static bool row_fits_locked(const weft__uplink *u, size_t length)
+{
+    return u->bytes == 0 || u->bytes + length <= u->max_bytes;
+}
+
+void weft__uplink_push(weft__uplink *u, weft__journal_row *rows, size_t count)
+{
+    pthread_mutex_lock(&u->mutex);
+    for (size_t i = 0; i < count; i++) {
+        u->newest_id = rows[i].id;
+        row *r = u->spilled || !row_fits_locked(u, rows[i].length) ? NULL : calloc(1, sizeof *r);
+        if (r == NULL) {
+            u->spilled = true;
+            continue;
+        }
+        r->meta = rows[i];
+        rows[i].bytes = NULL;
+        lane_append_locked(u, r);
+    }
+    pthread_mutex_unlock(&u->mutex);
+}
+
+bool weft__uplink_wants_refill(weft__uplink *u, int64_t *ret_after_id)
+{
+    pthread_mutex_lock(&u->mutex);
+    bool wants = u->spilled && u->bytes <= u->max_bytes / 2;
+    *ret_after_id = u->last_id;
+    pthread_mutex_unlock(&u->mutex);
+    return wants;
+}
+
+weft_status weft__uplink_refill(weft__uplink *u, const weft__journal_row *source)
+{
+    weft_status st = WEFT_OK;
+    pthread_mutex_lock(&u->mutex);
+    if (source->bytes == NULL) {
+        u->stats.too_large_events += source->event_count;
+        u->last_id = source->id;
+    } else if (!row_fits_locked(u, source->length)) {
+        st = WEFT_FULL;
+    } else {
+        row *r = calloc(1, sizeof *r);
+        uint8_t *bytes = malloc(source->length);
+        if (r == NULL || bytes == NULL) {
+            free(r);
+            free(bytes);
+            st = WEFT_FULL;
+        } else {
+            memcpy(bytes, source->bytes, source->length);
+            r->meta = *source;
+            r->meta.bytes = bytes;
+            lane_append_locked(u, r);
+        }
+    }
+    pthread_mutex_unlock(&u->mutex);
+    return st;
+}
+
+void weft__uplink_refilled(weft__uplink *u)
+{
+    pthread_mutex_lock(&u->mutex);
+    u->spilled = false;
+    pthread_mutex_unlock(&u->mutex);
+}
+
+void weft__uplink_forget(weft__uplink *u, int64_t row_id)
+{
+    pthread_mutex_lock(&u->mutex);
+    for (size_t i = 0; i < WEFT_TOPIC_MAX; i++) {
+        lane *l = &u->lanes[i];
+        row *before = NULL;
+        for (row *r = l->queued; r != NULL && r->meta.id <= row_id; before = r, r = r->next) {
+            if (r->meta.id != row_id)
+                continue;
+            *(before == NULL ? &l->queued : &before->next) = r->next;
+            if (l->queued_last == r)
+                l->queued_last = before;
+            l->waiting[r->meta.priority]--;
+            u->queued_count--;
+            row_free(u, r);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&u->mutex);
+}
+
+static unsigned lane_urgency(const lane *l)
+{
+    for (unsigned priority = WEFT_PRIORITY_CRITICAL; priority > 0; priority--)
+        if (l->waiting[priority] > 0)
+            return priority;
+    return 0;
+}
+
+static lane *lane_choose_locked(weft__uplink *u)
+{
+    lane *best = NULL;
+    for (size_t i = 0; i < WEFT_TOPIC_MAX; i++) {
+        lane *l = &u->lanes[i];
+        if (l->queued == NULL)
+            continue;
+        if (best == NULL || lane_urgency(l) > lane_urgency(best) ||
+            (lane_urgency(l) == lane_urgency(best) && l->queued->meta.id < best->queued->meta.id))
+            best = l;
+    }
+    return best;
+}
+
+static row *lane_pop_locked(weft__uplink *u, lane *l)
+{
+    row *r = l->queued;
+    l->queued = r->next;
+    r->next = NULL;
+    l->waiting[r->meta.priority]--;
+    u->queued_count--;
+    return r;
+}
+
+static bool rows_join(const row *before, const row *after)
+{
+    return after->meta.epoch == before->meta.epoch && after->meta.prev_seq == before->meta.last_seq;
+}
+
+static void flight_add(flight *f, row *r)
+{
+    if (f->rows == NULL)
+        f->rows = r;
+    else
+        f->last->next = r;
+    f->last = r;
+    f->event_count += r->meta.event_count;
+}
+
+/* Moves the head row, and what joins it within the target size, into a flight. */
+static size_t flight_gather_locked(weft__uplink *u, lane *l, flight *f, weft__bytes *parts, size_t max_parts)
+{
+    size_t length = 0, count = 0;
+    while (l->queued != NULL && count < max_parts) {
+        const row *head = l->queued;
+        if (count > 0 && (!rows_join(f->last, head) || length + head->meta.length > WEFT__BATCH_TARGET_BYTES ||
+                          f->event_count + head->meta.event_count > WEFT__BATCH_MAX_EVENTS))
+            break;
+        length += head->meta.length;
+        parts[count++] = (weft__bytes){head->meta.bytes, head->meta.length};
+        flight_add(f, lane_pop_locked(u, l));
+    }
+    return count;
+}
+
+/* Puts rows first..last back to the front of their lane. */
+static void rows_requeue_locked(weft__uplink *u, lane *l, row *first, row *last)
+{
+    for (row *r = first; r != NULL; r = r->next) {
+        l->waiting[r->meta.priority]++;
+        u->queued_count++;
+    }
+    last->next = l->queued;
+    if (l->queued == NULL)
+        l->queued_last = last;
+    l->queued = first;
+}
+
+static void flight_requeue_locked(weft__uplink *u, lane *l, flight *f)
+{
+    rows_requeue_locked(u, l, f->rows, f->last);
+    f->rows = NULL;
+    flight_free(u, f);
+}
+
+/* Leaves only the first row in a flight: what could not be merged goes one by one. */
+static void flight_shrink_locked(weft__uplink *u, lane *l, flight *f)
+{
+    row *rest = f->rows->next;
+    f->rows->next = NULL;
+    rows_requeue_locked(u, l, rest, f->last);
+    f->last = f->rows;
+    f->event_count = f->rows->meta.event_count;
+}
+
+static void flight_compose_locked(weft__uplink *u, lane *l, flight *f, weft__outgoing *ret)
+{
+    enum { PARTS_MAX = 256 };
+    weft__bytes parts[PARTS_MAX];
+    size_t count = flight_gather_locked(u, l, f, parts, PARTS_MAX);
+    size_t length;
+    if (count > 1 && weft__batch_merge(parts, count, &f->merged, &length) == WEFT_OK) {
+        ret->bytes = f->merged;
+        ret->length = length;
+        return;
+    }
+    if (count > 1)
+        flight_shrink_locked(u, l, f);
+    ret->bytes = parts[0].data;
+    ret->length = parts[0].length;
+}
+
+bool weft__uplink_next(weft__uplink *u, size_t max_bytes, weft__outgoing *ret)
+{
+    pthread_mutex_lock(&u->mutex);
+    lane *l = NULL;
+    flight *f = NULL;
+    while ((l = lane_choose_locked(u)) != NULL && l->queued->meta.length > max_bytes) {
+        row *r = lane_pop_locked(u, l);
+        u->stats.too_large_events += r->meta.event_count;
+        row_free(u, r);
+    }
+    if (l != NULL)
+        f = calloc(1, sizeof *f);
+    if (f != NULL) {
+        flight_compose_locked(u, l, f, ret);
+        f->lane = (unsigned)(l - u->lanes);
+        ret->topic = f->rows->meta.topic;
+        ret->event_count = f->event_count;
+        ret->again = f->rows->sent_before;
+        ret->flight = f;
+    }
+    pthread_mutex_unlock(&u->mutex);
+    return f != NULL;
+}
+
+void weft__uplink_sent(weft__uplink *u, weft__outgoing *message, int token)
+{
+    pthread_mutex_lock(&u->mutex);
+    flight *f = message->flight;
+    lane *l = &u->lanes[f->lane];
+    f->token = token;
+    if (l->flights == NULL)
+        l->flights = f;
+    else
+        l->flights_last->next = f;
+    l->flights_last = f;
+    u->flight_count++;
+    u->stats.sent_messages++;
+    for (row *r = f->rows; r != NULL; r = r->next) {
+        *(r->sent_before ? &u->stats.resent_events : &u->stats.sent_events) += r->meta.event_count;
+        r->sent_before = true;
+        l->sent_epoch = r->meta.epoch;
+        l->sent_seq = r->meta.last_seq;
+    }
+    pthread_mutex_unlock(&u->mutex);
+}
+
+void weft__uplink_unsend(weft__uplink *u, weft__outgoing *message)
+{
+    pthread_mutex_lock(&u->mutex);
+    flight_requeue_locked(u, &u->lanes[message->flight->lane], message->flight);
+    pthread_mutex_unlock(&u->mutex);
+}
+
+/* When the list is full the position is left out: its rows are then sent once more after a restart. */
+static void acknowledged_note_locked(weft__uplink *u, const weft__journal_row *newest)
+{
+    for (size_t i = 0; i < u->acknowledged_count; i++)
+        if (u->acknowledged[i].topic == newest->topic && u->acknowledged[i].epoch == newest->epoch) {
+            u->acknowledged[i].last_seq = newest->last_seq;
+            return;
+        }
+    if (u->acknowledged_count < ACKNOWLEDGED_MAX)
+        u->acknowledged[u->acknowledged_count++] = (weft__position){newest->epoch, newest->topic, newest->last_seq};
+}
+
+static void lane_settle_locked(weft__uplink *u, lane *l)
+{
+    while (l->flights != NULL && l->flights->acknowledged) {
+        flight *f = l->flights;
+        l->flights = f->next;
+        acknowledged_note_locked(u, &f->last->meta);
+        u->flight_count--;
+        u->stats.acked_events += f->event_count;
+        flight_free(u, f);
+    }
+}
+
+bool weft__uplink_acked(weft__uplink *u, int token)
+{
+    bool found = false;
+    pthread_mutex_lock(&u->mutex);
+    for (size_t i = 0; i < WEFT_TOPIC_MAX && !found; i++)
+        for (flight *f = u->lanes[i].flights; f != NULL && !found; f = f->next)
+            if (f->token == token && !f->acknowledged) {
+                f->acknowledged = found = true;
+                lane_settle_locked(u, &u->lanes[i]);
+                break;
+            }
+    pthread_mutex_unlock(&u->mutex);
+    return found;
+}
+
+void weft__uplink_reset(weft__uplink *u)
+{
+    pthread_mutex_lock(&u->mutex);
+    for (size_t i = 0; i < WEFT_TOPIC_MAX; i++) {
+        lane *l = &u->lanes[i];
+        flight *reversed = NULL; /* youngest first, so that each goes before the one after it */
+        for (flight *f = l->flights, *next; f != NULL; f = next) {
+            next = f->next;
+            f->next = reversed;
+            reversed = f;
+        }
+        l->flights = NULL;
+        for (flight *f = reversed, *next; f != NULL; f = next) {
+            next = f->next;
+            u->flight_count--;
+            flight_requeue_locked(u, l, f);
+        }
+    }
+    pthread_mutex_unlock(&u->mutex);
+}
+
+size_t weft__uplink_in_flight(weft__uplink *u)
+{
+    pthread_mutex_lock(&u->mutex);
+    size_t count = u->flight_count;
+    pthread_mutex_unlock(&u->mutex);
+    return count;
+}
+
+bool weft__uplink_has_queued(weft__uplink *u)
+{
+    pthread_mutex_lock(&u->mutex);
+    bool has = u->queued_count > 0;
+    pthread_mutex_unlock(&u->mutex);
+    return has;
+}
+
+int64_t weft__uplink_oldest(weft__uplink *u)
+{
+    pthread_mutex_lock(&u->mutex);
+    int64_t oldest = u->spilled ? u->last_id + 1 : INT64_MAX;
+    for (size_t i = 0; i < WEFT_TOPIC_MAX; i++) {
+        const lane *l = &u->lanes[i];
+        const row *first = l->flights != NULL ? l->flights->rows : l->queued;
+        if (first != NULL && first->meta.id < oldest)
+            oldest = first->meta.id;
+    }
+    pthread_mutex_unlock(&u->mutex);
+    return oldest;
+}
+
+size_t weft__uplink_take_acknowledged(weft__uplink *u, weft__position *positions, size_t max)
+{
+    pthread_mutex_lock(&u->mutex);
+    size_t count = u->acknowledged_count < max ? u->acknowledged_count : max;
+    memcpy(positions, u->acknowledged, count * sizeof *positions);
+    u->acknowledged_count -= count;
+    memmove(u->acknowledged, u->acknowledged + count, u->acknowledged_count * sizeof *positions);
+    pthread_mutex_unlock(&u->mutex);
+    return count;
+}
+
+size_t weft__uplink_sent_positions(weft__uplink *u, uint64_t epoch, weft__position *positions)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&u->mutex);
+    for (unsigned i = 0; i < WEFT_TOPIC_MAX; i++)
+        if (u->lanes[i].sent_epoch == epoch && u->lanes[i].sent_seq > 0)
+            positions[count++] = (weft__position){epoch, weft_topic_from_number(i), u->lanes[i].sent_seq};
+    pthread_mutex_unlock(&u->mutex);
+    return count;
+}
+
+void weft__uplink_get_stats(weft__uplink *u, weft__uplink_stats *ret)
+{
+    pthread_mutex_lock(&u->mutex);
+    *ret = u->stats;
+    pthread_mutex_unlock(&u->mutex);
+}

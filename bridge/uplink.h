@@ -1,0 +1,73 @@
+/* bridge/uplink.h: rows of the journal on their way to the broker.
+ *
+ * A row is queued, then in flight as part of one message, then acknowledged; a lost connection puts what is in flight
+ * back to the front of its queue. Rows of one topic leave in the order they were written. Rows beyond the memory bound
+ * stay in the journal alone and are loaded again when there is room ("spilled").
+ *
+ * Threads    any; one mutex inside. push, refill and forget: the journal thread. next, sent, acked, reset: the link
+ *            thread. */
+#ifndef WEFT_BRIDGE_UPLINK_H
+#define WEFT_BRIDGE_UPLINK_H
+
+#include "bridge/journal.h"
+
+#include <pthread.h>
+
+typedef struct weft__uplink weft__uplink;
+
+weft_status weft__uplink_create(size_t max_bytes, weft__uplink **ret);
+void weft__uplink_destroy(weft__uplink *u);
+
+/* Takes over the bytes of newly written rows (sets them NULL). While the uplink is spilled they are only counted. */
+void weft__uplink_push(weft__uplink *u, weft__journal_row *rows, size_t count);
+/* Whether rows wait in the journal and there is room for them; those with an id above *ret_after_id come next. */
+bool weft__uplink_wants_refill(weft__uplink *u, int64_t *ret_after_id);
+/* Adds a row read back from the journal (bytes are copied). Returns OK, or FULL (not added: the bound is reached). */
+weft_status weft__uplink_refill(weft__uplink *u, const weft__journal_row *row);
+/* Nothing more is in the journal than what the uplink holds. */
+void weft__uplink_refilled(weft__uplink *u);
+/* Drops a queued row that the journal had to give up. */
+void weft__uplink_forget(weft__uplink *u, int64_t row_id);
+
+/* One message to send. */
+typedef struct weft__outgoing {
+    weft_topic topic;
+    const uint8_t *bytes; /* valid until sent, unsend or reset */
+    size_t length;
+    uint32_t event_count;
+    bool again; /* has been sent before */
+    struct weft__flight *flight;
+} weft__outgoing;
+
+/* Chooses the next message: the stream with the highest priority waiting, then the oldest row; rows that have gathered
+ * behind it in the same stream are merged up to the target size. Messages over max_bytes are skipped and counted.
+ * Returns false if nothing waits. */
+bool weft__uplink_next(weft__uplink *u, size_t max_bytes, weft__outgoing *ret);
+void weft__uplink_sent(weft__uplink *u, weft__outgoing *message, int token);
+/* Puts it back: it was not sent. */
+void weft__uplink_unsend(weft__uplink *u, weft__outgoing *message);
+/* An acknowledgement. Returns false if no message has that token. */
+bool weft__uplink_acked(weft__uplink *u, int token);
+/* The connection is gone: everything in flight is queued again. */
+void weft__uplink_reset(weft__uplink *u);
+
+size_t weft__uplink_in_flight(weft__uplink *u);
+/* Whether rows wait that are not in flight. */
+bool weft__uplink_has_queued(weft__uplink *u);
+/* Smallest id of a row that is not acknowledged; INT64_MAX if all are. */
+int64_t weft__uplink_oldest(weft__uplink *u);
+/* Positions whose acknowledgement has moved since the last call; at most max. */
+size_t weft__uplink_take_acknowledged(weft__uplink *u, weft__position *positions, size_t max);
+/* What has been handed to the broker in an epoch, stream by stream; at most WEFT_TOPIC_MAX. */
+size_t weft__uplink_sent_positions(weft__uplink *u, uint64_t epoch, weft__position *positions);
+
+typedef struct weft__uplink_stats {
+    uint64_t sent_events;
+    uint64_t sent_messages;
+    uint64_t resent_events;
+    uint64_t acked_events;
+    uint64_t too_large_events; /* over the broker's packet limit, or damaged: never sent */
+} weft__uplink_stats;
+void weft__uplink_get_stats(weft__uplink *u, weft__uplink_stats *ret);
+
+#endif
