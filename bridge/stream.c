@@ -1,0 +1,220 @@
+/* bridge/stream.c: baseline, holes, hold.
+ *
+ * Simplification accepted: one hold a stream, which lasts hold_ms from its first hole; a second hole that opens while
+ * the first still holds is held behind with it. It has expired when streams of one node are seen to open holes faster
+ * than they heal, so that order is lost where it could have been kept. */
+#include "bridge/stream.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+weft__stream *weft__stream_create(const char *node, uint64_t epoch, weft_topic topic)
+{
+    weft__stream *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    strncpy(s->node, node, WEFT_NAME_MAX_BYTES);
+    s->epoch = epoch;
+    s->topic = topic;
+    return s;
+}
+
+void weft__stream_destroy(weft__stream *s)
+{
+    if (s == NULL)
+        return;
+    for (size_t i = 0; i < s->held_count; i++)
+        weft_event_release(s->held[i]);
+    free(s->held);
+    weft__seq_ranges_fini(&s->holes);
+    free(s);
+}
+
+void weft__stream_base(weft__stream *s, uint64_t seq)
+{
+    if (s->based)
+        return;
+    s->based = true;
+    s->high = seq;
+}
+
+static void lost_report(const weft__stream *s, uint64_t from, uint64_t to, weft_lost_reason reason,
+                        const weft__stream_ops *ops, weft__stream_counts *counts)
+{
+    weft_lost lost = {
+        .node = s->node, .epoch = s->epoch, .topic = s->topic, .from_seq = from, .to_seq = to, .reason = reason};
+    counts->lost++;
+    ops->lost(ops->user, &lost);
+}
+
+/* Hands on held events with a seq up to the given one. */
+static void held_release(weft__stream *s, uint64_t up_to, const weft__stream_ops *ops, weft__stream_counts *counts)
+{
+    size_t n = 0;
+    while (n < s->held_count && s->held[n]->id.seq <= up_to) {
+        ops->deliver(ops->user, s->held[n], false);
+        counts->delivered++;
+        weft_event_release(s->held[n]);
+        n++;
+    }
+    s->held_count -= n;
+    memmove(s->held, s->held + n, s->held_count * sizeof *s->held);
+}
+
+static void hold_end(weft__stream *s, const weft__stream_ops *ops, weft__stream_counts *counts)
+{
+    s->hold_until_ms = 0;
+    held_release(s, UINT64_MAX, ops, counts);
+}
+
+/* The first hole that still holds others back has moved, or there is none left. */
+static void hold_advance(weft__stream *s, const weft__stream_ops *ops, weft__stream_counts *counts)
+{
+    if (s->hold_until_ms == 0)
+        return;
+    size_t i = 0;
+    while (i < s->holes.count && s->holes.items[i].to < s->hold_from)
+        i++;
+    if (i == s->holes.count) {
+        hold_end(s, ops, counts);
+        return;
+    }
+    if (s->holes.items[i].from > s->hold_from) {
+        s->hold_from = s->holes.items[i].from;
+        held_release(s, s->hold_from, ops, counts);
+    }
+}
+
+static void hole_open(weft__stream *s, uint64_t from, uint64_t to, int64_t now_ms, uint32_t hold_ms,
+                      const weft__stream_ops *ops, weft__stream_counts *counts)
+{
+    counts->gaps++;
+    if (s->holes.count == WEFT__SEQ_RANGES_MAX) {
+        weft__seq_range oldest = s->holes.items[0];
+        weft__stream_settle(s, oldest.from, oldest.to, WEFT_LOST_OVERFLOW, ops, counts);
+    }
+    if (s->holes.count == 0)
+        s->oldest_hole_ms = now_ms;
+    if (weft__seq_ranges_append(&s->holes, from, to) != WEFT_OK) {
+        lost_report(s, from, to, WEFT_LOST_OVERFLOW, ops, counts);
+        return;
+    }
+    if (s->hold_until_ms == 0) {
+        s->hold_until_ms = now_ms + hold_ms;
+        s->hold_from = from;
+    }
+}
+
+static void held_add(weft__stream *s, const weft_event *event, const weft__stream_ops *ops, weft__stream_counts *counts)
+{
+    if (s->held_count == s->held_capacity && s->held_count < WEFT__HELD_MAX) {
+        size_t capacity = s->held_capacity == 0 ? 64 : 2 * s->held_capacity;
+        const weft_event **held = realloc(s->held, capacity * sizeof *held);
+        if (held != NULL) {
+            s->held = held;
+            s->held_capacity = capacity;
+        }
+    }
+    const weft_event *kept = weft_event_keep(event);
+    if (s->held_count == WEFT__HELD_MAX || s->held_count == s->held_capacity || kept == NULL) {
+        weft_event_release(kept);
+        hold_end(s, ops, counts);
+        ops->deliver(ops->user, event, false);
+        counts->delivered++;
+        return;
+    }
+    size_t at = s->held_count;
+    while (at > 0 && s->held[at - 1]->id.seq > event->id.seq)
+        at--;
+    memmove(&s->held[at + 1], &s->held[at], (s->held_count - at) * sizeof *s->held);
+    s->held[at] = kept;
+    s->held_count++;
+}
+
+static void event_hand_on(weft__stream *s, const weft_event *event, bool late, const weft__stream_ops *ops,
+                          weft__stream_counts *counts)
+{
+    if (s->hold_until_ms != 0 && event->id.seq > s->hold_from) {
+        held_add(s, event, ops, counts);
+        return;
+    }
+    ops->deliver(ops->user, event, late);
+    counts->delivered++;
+}
+
+/* An event at or below the high-water mark. (covered, seq] leaves the holes; a set too full to be split refuses that,
+ * and the event stays missing, to be asked for again. */
+static void event_take_missing(weft__stream *s, uint64_t covered, const weft_event *event, const weft__stream_ops *ops,
+                               weft__stream_counts *counts)
+{
+    uint64_t seq = event->id.seq;
+    bool late = s->hold_until_ms == 0 || seq < s->hold_from;
+    if (!weft__seq_ranges_contain(&s->holes, seq)) {
+        counts->duplicates++;
+        return;
+    }
+    if (weft__seq_ranges_remove(&s->holes, covered + 1, seq) != WEFT_OK)
+        return;
+    hold_advance(s, ops, counts);
+    event_hand_on(s, event, late, ops, counts);
+    counts->healed++;
+}
+
+void weft__stream_take(weft__stream *s, uint64_t prev_seq, const weft_event *const *events, size_t count,
+                       int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops, weft__stream_counts *counts)
+{
+    assert(s->based && count > 0);
+    if (prev_seq > s->high) {
+        hole_open(s, s->high + 1, prev_seq, now_ms, hold_ms, ops, counts);
+        s->high = prev_seq;
+    }
+    uint64_t covered = prev_seq;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t seq = events[i]->id.seq;
+        if (seq <= s->high) {
+            event_take_missing(s, covered, events[i], ops, counts);
+        } else {
+            s->high = seq;
+            event_hand_on(s, events[i], false, ops, counts);
+        }
+        covered = seq;
+    }
+}
+
+void weft__stream_settle(weft__stream *s, uint64_t from, uint64_t to, weft_lost_reason reason,
+                         const weft__stream_ops *ops, weft__stream_counts *counts)
+{
+    if (from > to)
+        return;
+    if (to > s->high && from <= s->high + 1)
+        s->high = to;
+    if (reason != WEFT_LOST_UNSPECIFIED)
+        lost_report(s, from, to, reason, ops, counts);
+    (void)weft__seq_ranges_remove(&s->holes, from, to);
+    hold_advance(s, ops, counts);
+}
+
+void weft__stream_suspect(weft__stream *s, uint64_t seq, int64_t now_ms, int64_t grace_ms)
+{
+    bool open = s->suspected > s->high; /* a later one waits until this one is settled: it may merely be under way */
+    if (seq <= s->high || open)
+        return;
+    s->suspected = seq;
+    s->suspected_ms = now_ms + grace_ms;
+}
+
+void weft__stream_tick(weft__stream *s, int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops,
+                       weft__stream_counts *counts)
+{
+    if (s->suspected != 0 && now_ms >= s->suspected_ms) {
+        if (s->suspected > s->high) {
+            weft__stream_base(s, 0);
+            hole_open(s, s->high + 1, s->suspected, now_ms, hold_ms, ops, counts);
+            s->high = s->suspected;
+        }
+        s->suspected = 0;
+    }
+    if (s->hold_until_ms != 0 && now_ms >= s->hold_until_ms)
+        hold_end(s, ops, counts);
+}
