@@ -1,0 +1,465 @@
+/* bridge/downlink.c: verify, find the stream, let it decide, ask for what it misses.
+ *
+ * Baseline of a stream first seen: if the birth of its epoch was known when we began to want its topic, events before
+ * the first batch are not ours to have. Else we were there first, and whatever lies before the batch is a gap.
+ *
+ * One question at a time a stream, for its first hole; the answer comes in numbered parts, and if one is missing the
+ * question is asked again. Waiting time doubles with each failure, up to 30 s. */
+#include "bridge/downlink.h"
+
+#include "bridge/peers.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    STREAM_BUCKETS = 1024,
+    STREAMS_MAX = 65536,
+    SUSPECT_GRACE_MS = 600,  /* QoS 0 beats overtake what is queued for us at the broker */
+    BACKLOG_GRACE_MS = 1500, /* a node that comes back first sends what it had not got rid of */
+    RETRY_MIN_MS = 250,
+    RETRY_MAX_MS = 30000,
+    SKEW_MS = 5000,
+};
+
+struct weft__downlink {
+    weft__downlink_opts opts;
+    weft__downlink_ops ops;
+    weft__stream_ops stream_ops;
+    weft__stream *buckets[STREAM_BUCKETS];
+    size_t stream_count;
+    weft__peers peers;
+    uint32_t interest;
+    uint64_t stamp;
+    uint64_t interest_stamp[WEFT_TOPIC_MAX];
+    uint64_t last_request;
+    weft__downlink_stats live; /* this thread's */
+    pthread_mutex_t mutex;
+    weft__downlink_stats shown; /* [mutex] copy of live for other threads */
+};
+
+static void stream_deliver(void *user, const weft_event *event, bool late)
+{
+    weft__downlink *d = user;
+    if (event->ttl_ms > 0 &&
+        event->accepted_ms + (int64_t)event->ttl_ms + SKEW_MS < d->opts.wall_ms(d->opts.wall_user)) {
+        d->live.expired++;
+        return;
+    }
+    if (!late) {
+        d->ops.deliver(d->ops.user, event);
+        return;
+    }
+    weft_event marked = *event;
+    marked.keeper = NULL;
+    marked.flags |= WEFT_FLAG_REPLAYED;
+    const weft_event *kept = weft_event_keep(&marked);
+    d->ops.deliver(d->ops.user, kept != NULL ? kept : event);
+    weft_event_release(kept);
+}
+
+static void stream_lost(void *user, const weft_lost *lost)
+{
+    weft__downlink *d = user;
+    d->ops.lost(d->ops.user, lost);
+}
+
+weft_status weft__downlink_create(const weft__downlink_opts *opts, const weft__downlink_ops *ops, weft__downlink **ret)
+{
+    weft__downlink *d = calloc(1, sizeof *d);
+    if (d == NULL)
+        return WEFT_NO_MEMORY;
+    d->opts = *opts;
+    d->ops = *ops;
+    if (d->opts.ask_timeout_ms == 0)
+        d->opts.ask_timeout_ms = 3000;
+    if (d->opts.give_up_ms == 0)
+        d->opts.give_up_ms = 600000;
+    d->stream_ops = (weft__stream_ops){.deliver = stream_deliver, .lost = stream_lost, .user = d};
+    pthread_mutex_init(&d->mutex, NULL);
+    *ret = d;
+    return WEFT_OK;
+}
+
+void weft__downlink_destroy(weft__downlink *d)
+{
+    if (d == NULL)
+        return;
+    weft__downlink_interest(d, 0);
+    weft__peers_fini(&d->peers);
+    pthread_mutex_destroy(&d->mutex);
+    free(d);
+}
+
+/* ---- streams ---- */
+
+static size_t stream_bucket(const char *node, uint64_t epoch, weft_topic topic)
+{
+    uint64_t hash = 1469598103934665603ULL; /* FNV-1a */
+    for (const char *c = node; *c != '\0'; c++)
+        hash = (hash ^ (unsigned char)*c) * 1099511628211ULL;
+    hash = (hash ^ epoch) * 1099511628211ULL;
+    hash = (hash ^ (uint64_t)topic) * 1099511628211ULL;
+    return (size_t)((hash ^ (hash >> 32)) % STREAM_BUCKETS);
+}
+
+static weft__stream *stream_find(weft__downlink *d, const char *node, uint64_t epoch, weft_topic topic)
+{
+    weft__stream *s = d->buckets[stream_bucket(node, epoch, topic)];
+    while (s != NULL && (s->epoch != epoch || s->topic != topic || strcmp(s->node, node) != 0))
+        s = s->next;
+    return s;
+}
+
+static weft__stream *stream_add(weft__downlink *d, const char *node, uint64_t epoch, weft_topic topic)
+{
+    weft__stream *s = stream_find(d, node, epoch, topic);
+    if (s != NULL)
+        return s;
+    if (d->stream_count == STREAMS_MAX || (s = weft__stream_create(node, epoch, topic)) == NULL) {
+        d->live.dropped_bound++;
+        return NULL;
+    }
+    weft__stream **bucket = &d->buckets[stream_bucket(node, epoch, topic)];
+    s->next = *bucket;
+    *bucket = s;
+    d->stream_count++;
+    return s;
+}
+
+static bool stream_was_before_us(const weft__downlink *d, const weft__stream *s)
+{
+    const weft__peer *peer = weft__peers_find(&d->peers, s->node);
+    return peer != NULL && peer->born && peer->epoch == s->epoch &&
+           peer->birth_stamp <= d->interest_stamp[weft_topic_number(s->topic)];
+}
+
+void weft__downlink_interest(weft__downlink *d, uint32_t topics)
+{
+    for (unsigned number = 0; number < WEFT_TOPIC_MAX; number++)
+        if ((topics & ~d->interest) & (uint32_t)weft_topic_from_number(number))
+            d->interest_stamp[number] = ++d->stamp;
+    d->interest = topics;
+    for (size_t i = 0; i < STREAM_BUCKETS; i++) {
+        weft__stream **at = &d->buckets[i];
+        while (*at != NULL) {
+            weft__stream *s = *at;
+            if ((uint32_t)s->topic & topics) {
+                at = &s->next;
+                continue;
+            }
+            *at = s->next;
+            d->stream_count--;
+            weft__stream_destroy(s);
+        }
+    }
+}
+
+/* ---- asking ---- */
+
+static void ask_failed(weft__stream *s, int64_t now_ms)
+{
+    int64_t wait = RETRY_MIN_MS;
+    for (uint32_t i = 0; i < s->ask_failures && wait < RETRY_MAX_MS; i++)
+        wait *= 2;
+    s->ask_failures++;
+    s->ask = (weft__ask){0};
+    s->ask_after_ms = now_ms + (wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS);
+}
+
+static void stream_ask(weft__downlink *d, weft__stream *s, int64_t now_ms)
+{
+    if (s->holes.count == 0 || s->ask.request != 0 || now_ms < s->ask_after_ms)
+        return;
+    s->ask = (weft__ask){.request = ++d->last_request,
+                         .from = s->holes.items[0].from,
+                         .to = s->holes.items[0].to,
+                         .deadline_ms = now_ms + d->opts.ask_timeout_ms};
+    d->ops.ask(d->ops.user, s->node, s->ask.request, s->epoch, s->topic, s->ask.from, s->ask.to);
+}
+
+static void stream_give_up(weft__downlink *d, weft__stream *s)
+{
+    while (s->holes.count > 0)
+        weft__stream_settle(s, s->holes.items[0].from, s->holes.items[0].to, WEFT_LOST_UNREACHABLE, &d->stream_ops,
+                            &d->live.streams);
+    s->ask = (weft__ask){0};
+}
+
+static void stream_tick(weft__downlink *d, weft__stream *s, int64_t now_ms)
+{
+    weft__stream_tick(s, now_ms, d->opts.hold_ms, &d->stream_ops, &d->live.streams);
+    if (s->ask.request != 0 && now_ms >= s->ask.deadline_ms)
+        ask_failed(s, now_ms);
+    if (s->holes.count > 0 && s->ask_failures > 0 && now_ms - s->oldest_hole_ms >= d->opts.give_up_ms)
+        stream_give_up(d, s);
+    stream_ask(d, s, now_ms);
+    d->live.open_gaps += (uint32_t)s->holes.count;
+}
+
+void weft__downlink_tick(weft__downlink *d, int64_t now_ms)
+{
+    d->live.open_gaps = 0;
+    for (size_t i = 0; i < STREAM_BUCKETS; i++)
+        for (weft__stream *s = d->buckets[i]; s != NULL; s = s->next)
+            stream_tick(d, s, now_ms);
+    d->live.peers = (uint32_t)d->peers.up;
+    pthread_mutex_lock(&d->mutex);
+    d->shown = d->live;
+    pthread_mutex_unlock(&d->mutex);
+}
+
+void weft__downlink_connected(weft__downlink *d, int64_t now_ms)
+{
+    for (size_t i = 0; i < STREAM_BUCKETS; i++)
+        for (weft__stream *s = d->buckets[i]; s != NULL; s = s->next) {
+            s->ask = (weft__ask){0};
+            s->ask_failures = 0;
+            s->ask_after_ms = now_ms + RETRY_MIN_MS;
+        }
+}
+
+/* ---- events ---- */
+
+static void message_drop(weft__downlink *d, const char *sender, weft_status why, const char *reason)
+{
+    *(why == WEFT_CORRUPT ? &d->live.dropped_corrupt : &d->live.dropped_malformed) += 1;
+    d->ops.dropped(d->ops.user, sender, reason != NULL ? reason : weft_status_text(why));
+}
+
+/* Decodes a batch and holds it against where it came from. */
+static weft_batch *batch_verify(weft__downlink *d, const char *sender, weft_topic topic, const uint8_t *bytes,
+                                size_t length)
+{
+    weft_batch *batch;
+    const char *reason = NULL;
+    weft_status st = weft_batch_decode(bytes, length, &batch, &reason);
+    if (st != WEFT_OK) {
+        message_drop(d, sender, st, reason);
+        return NULL;
+    }
+    if (strcmp(batch->node, sender) != 0) {
+        d->live.dropped_foreign++;
+        d->ops.dropped(d->ops.user, sender, "the payload names another node than the topic");
+    } else if (batch->event_count > 0 && batch->topic != topic) {
+        message_drop(d, sender, WEFT_MALFORMED, "events of another topic than the message's");
+    } else {
+        return batch;
+    }
+    weft_batch_free(batch);
+    return NULL;
+}
+
+static void batch_take(weft__downlink *d, weft__stream *s, const weft_batch *batch, int64_t now_ms)
+{
+    d->live.received_events += batch->event_count;
+    if (batch->event_count > 0)
+        weft__stream_take(s, batch->prev_seq, batch->events, batch->event_count, now_ms, d->opts.hold_ms,
+                          &d->stream_ops, &d->live.streams);
+    for (size_t i = 0; i < batch->lost_count; i++)
+        weft__stream_settle(s, batch->lost[i].from_seq, batch->lost[i].to_seq, batch->lost[i].reason, &d->stream_ops,
+                            &d->live.streams);
+}
+
+void weft__downlink_batch(weft__downlink *d, const char *sender, weft_topic topic, const uint8_t *bytes, size_t length,
+                          int64_t now_ms)
+{
+    if (!(d->interest & (uint32_t)topic))
+        return;
+    d->live.received_messages++;
+    weft_batch *batch = batch_verify(d, sender, topic, bytes, length);
+    if (batch == NULL)
+        return;
+    weft__stream *s = stream_add(d, sender, batch->epoch, topic);
+    if (s != NULL) {
+        if (!s->based)
+            weft__stream_base(s, stream_was_before_us(d, s) ? batch->prev_seq : 0);
+        batch_take(d, s, batch, now_ms);
+        stream_ask(d, s, now_ms);
+    }
+    weft_batch_free(batch);
+}
+
+/* ---- answers ---- */
+
+static weft__stream *stream_of_request(weft__downlink *d, const char *node, const char *request)
+{
+    char *end;
+    uint64_t id = strtoull(request, &end, 10);
+    if (id == 0 || *end != '\0')
+        return NULL;
+    for (size_t i = 0; i < STREAM_BUCKETS; i++)
+        for (weft__stream *s = d->buckets[i]; s != NULL; s = s->next)
+            if (s->ask.request == id && strcmp(s->node, node) == 0)
+                return s;
+    return NULL;
+}
+
+static void answer_finish(weft__downlink *d, weft__stream *s, const weft__reply *reply, int64_t now_ms)
+{
+    weft__ask ask = s->ask;
+    if (ask.broken || reply->error != NULL) {
+        ask_failed(s, now_ms);
+        return;
+    }
+    for (size_t i = 0; i < reply->lost_count; i++) {
+        uint64_t from = reply->lost[i].from_seq < ask.from ? ask.from : reply->lost[i].from_seq;
+        uint64_t to = reply->lost[i].to_seq > ask.to ? ask.to : reply->lost[i].to_seq;
+        weft__stream_settle(s, from, to, reply->lost[i].reason, &d->stream_ops, &d->live.streams);
+    }
+    uint64_t covered = reply->covered_to_seq < ask.to ? reply->covered_to_seq : ask.to;
+    if (covered < ask.from) {
+        ask_failed(s, now_ms);
+        return;
+    }
+    weft__stream_settle(s, ask.from, covered, WEFT_LOST_UNSPECIFIED, &d->stream_ops, &d->live.streams);
+    s->ask = (weft__ask){0};
+    s->ask_failures = 0;
+    s->ask_after_ms = 0;
+    stream_ask(d, s, now_ms);
+}
+
+static void answer_take(weft__downlink *d, weft__stream *s, const weft__reply *reply, int64_t now_ms)
+{
+    if (reply->index != s->ask.next_index)
+        s->ask.broken = true;
+    s->ask.next_index = reply->index + 1;
+    s->ask.deadline_ms = now_ms + d->opts.ask_timeout_ms;
+    if (reply->batch != NULL) {
+        weft_batch *batch = batch_verify(d, s->node, s->topic, reply->batch, reply->batch_bytes);
+        if (batch != NULL && batch->epoch == s->epoch)
+            batch_take(d, s, batch, now_ms);
+        else
+            s->ask.broken = true;
+        weft_batch_free(batch);
+    }
+    if (reply->last)
+        answer_finish(d, s, reply, now_ms);
+}
+
+void weft__downlink_reply(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, int64_t now_ms)
+{
+    weft__reply *reply;
+    const char *reason = NULL;
+    weft_status st = weft__reply_decode(bytes, length, &reply, &reason);
+    if (st != WEFT_OK) {
+        message_drop(d, sender, st, reason);
+        return;
+    }
+    d->live.received_messages++;
+    weft__stream *s = stream_of_request(d, sender, reply->request_id);
+    if (s != NULL && strcmp(reply->node, sender) == 0)
+        answer_take(d, s, reply, now_ms);
+    free(reply);
+}
+
+/* ---- peers ---- */
+
+/* Where streams of earlier lives end. A life that we saw nothing of is ours if it began after we began to listen: it is
+ * younger than one we know, or we saw its birth. `known` is what was known before this birth. */
+static void previous_take(weft__downlink *d, const weft__peer *known, const weft__live *live, int64_t now_ms)
+{
+    for (size_t i = 0; i < live->previous_count; i++) {
+        const weft__position *p = &live->previous[i];
+        if (!(d->interest & (uint32_t)p->topic) || p->last_seq == 0)
+            continue;
+        weft__stream *s = stream_find(d, live->node, p->epoch, p->topic);
+        bool seen_born = known->born && p->epoch == known->epoch &&
+                         known->birth_stamp > d->interest_stamp[weft_topic_number(p->topic)];
+        bool ours = s != NULL || seen_born || (known->born && p->epoch > known->epoch);
+        if (ours && (s = stream_add(d, live->node, p->epoch, p->topic)) != NULL)
+            weft__stream_suspect(s, p->last_seq, now_ms, BACKLOG_GRACE_MS);
+    }
+}
+
+static void streams_retry(weft__downlink *d, const char *node, int64_t now_ms)
+{
+    for (size_t i = 0; i < STREAM_BUCKETS; i++)
+        for (weft__stream *s = d->buckets[i]; s != NULL; s = s->next)
+            if (strcmp(s->node, node) == 0) {
+                s->ask_after_ms = now_ms + RETRY_MIN_MS;
+                s->ask_failures = 0;
+            }
+}
+
+static void peer_born(weft__downlink *d, weft__peer *peer, const weft__live *live, bool known_before, int64_t now_ms)
+{
+    weft__peer known = *peer;
+    if (!peer->born || live->epoch > peer->epoch)
+        peer->birth_stamp = known_before ? 0 : ++d->stamp;
+    peer->born = true;
+    peer->epoch = live->epoch;
+    previous_take(d, &known, live, now_ms);
+    streams_retry(d, peer->node, now_ms);
+    if (!peer->up) {
+        peer->up = true;
+        d->peers.up++;
+        d->ops.peer(d->ops.user, peer->node, live->epoch, true, NULL);
+    }
+}
+
+void weft__downlink_live(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, bool known_before,
+                         int64_t now_ms)
+{
+    weft__live *live;
+    const char *reason = NULL;
+    weft_status st = weft__live_decode(bytes, length, &live, &reason);
+    if (st != WEFT_OK) {
+        message_drop(d, sender, st, reason);
+        return;
+    }
+    weft__peer *peer = strcmp(live->node, sender) == 0 ? weft__peers_add(&d->peers, sender, live->epoch) : NULL;
+    if (peer == NULL)
+        d->live.dropped_foreign++;
+    else if (live->status == WEFT__LIVE_BIRTH && live->epoch >= peer->epoch)
+        peer_born(d, peer, live, known_before, now_ms);
+    else if (live->status != WEFT__LIVE_BIRTH && live->epoch == peer->epoch && peer->up) {
+        peer->up = false;
+        d->peers.up--;
+        d->ops.peer(d->ops.user, sender, live->epoch, false, live->status == WEFT__LIVE_GOODBYE ? "goodbye" : "lost");
+    }
+    free(live);
+}
+
+/* A topic that the beat does not name has sent nothing yet: a baseline that is sure. */
+static void beat_take_topic(weft__downlink *d, const weft__beat *beat, weft_topic topic, int64_t now_ms)
+{
+    uint64_t last = 0;
+    for (size_t i = 0; i < beat->stream_count; i++)
+        if (beat->streams[i].topic == topic && beat->streams[i].epoch == beat->epoch)
+            last = beat->streams[i].last_seq;
+    weft__stream *s = stream_add(d, beat->node, beat->epoch, topic);
+    if (s == NULL)
+        return;
+    if (last == 0)
+        weft__stream_base(s, 0);
+    else if (s->based || !stream_was_before_us(d, s))
+        weft__stream_suspect(s, last, now_ms, SUSPECT_GRACE_MS);
+}
+
+void weft__downlink_beat(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, int64_t now_ms)
+{
+    weft__beat *beat;
+    const char *reason = NULL;
+    weft_status st = weft__beat_decode(bytes, length, &beat, &reason);
+    if (st != WEFT_OK) {
+        message_drop(d, sender, st, reason);
+        return;
+    }
+    const weft__peer *peer = weft__peers_find(&d->peers, sender);
+    if (strcmp(beat->node, sender) != 0)
+        d->live.dropped_foreign++;
+    else if (peer != NULL && peer->born && peer->epoch == beat->epoch)
+        for (unsigned number = 0; number < WEFT_TOPIC_MAX; number++)
+            if (d->interest & (uint32_t)weft_topic_from_number(number))
+                beat_take_topic(d, beat, weft_topic_from_number(number), now_ms);
+    free(beat);
+}
+
+void weft__downlink_get_stats(weft__downlink *d, weft__downlink_stats *ret)
+{
+    pthread_mutex_lock(&d->mutex);
+    *ret = d->shown;
+    pthread_mutex_unlock(&d->mutex);
+}

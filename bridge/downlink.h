@@ -1,0 +1,68 @@
+/* bridge/downlink.h: messages of other nodes → events for the dispatcher, each once, with gaps noticed and healed.
+ *
+ * Keeps the streams of all peers and what is known of the peers themselves. Sends nothing by itself: questions go out
+ * through `ask`, results through `deliver`, `lost` and `peer`.
+ *
+ * Threads: the downlink thread; get_stats: any. */
+#ifndef WEFT_BRIDGE_DOWNLINK_H
+#define WEFT_BRIDGE_DOWNLINK_H
+
+#include "bridge/control.h"
+#include "bridge/stream.h"
+
+typedef struct weft__downlink weft__downlink;
+
+typedef struct weft__downlink_ops {
+    /* A kept event to be delivered, in order; the callee takes its own reference. */
+    void (*deliver)(void *user, const weft_event *event);
+    void (*lost)(void *user, const weft_lost *lost);
+    /* Asks a node for a part of a stream; the answer comes back through weft__downlink_reply with that request. */
+    void (*ask)(void *user, const char *node, uint64_t request, uint64_t epoch, weft_topic topic, uint64_t from_seq,
+                uint64_t to_seq);
+    void (*peer)(void *user, const char *node, uint64_t epoch, bool up, const char *why);
+    /* A message was dropped for what it contains. */
+    void (*dropped)(void *user, const char *node, const char *reason);
+    void *user;
+} weft__downlink_ops;
+
+typedef struct weft__downlink_opts {
+    const char *node; /* own name; outlives the downlink */
+    uint32_t hold_ms;
+    uint32_t ask_timeout_ms; /* without any part of an answer; 0: 3,000 */
+    uint32_t give_up_ms;     /* holes that nobody fills for so long are lost; 0: 600,000 */
+    int64_t (*wall_ms)(void *user);
+    void *wall_user;
+} weft__downlink_opts;
+
+weft_status weft__downlink_create(const weft__downlink_opts *opts, const weft__downlink_ops *ops, weft__downlink **ret);
+void weft__downlink_destroy(weft__downlink *d);
+
+/* now_ms is monotonic everywhere here. */
+void weft__downlink_batch(weft__downlink *d, const char *sender, weft_topic topic, const uint8_t *bytes, size_t length,
+                          int64_t now_ms);
+void weft__downlink_reply(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, int64_t now_ms);
+/* `known_before`: retained, on the first connection of this process: the node was there before we were. */
+void weft__downlink_live(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, bool known_before,
+                         int64_t now_ms);
+void weft__downlink_beat(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, int64_t now_ms);
+/* The topics wanted from now on: what is known of the others is forgotten. */
+void weft__downlink_interest(weft__downlink *d, uint32_t topics);
+/* A new connection: answers that were under way will not come. */
+void weft__downlink_connected(weft__downlink *d, int64_t now_ms);
+void weft__downlink_tick(weft__downlink *d, int64_t now_ms);
+
+typedef struct weft__downlink_stats {
+    weft__stream_counts streams;
+    uint64_t received_messages;
+    uint64_t received_events;
+    uint64_t dropped_malformed;
+    uint64_t dropped_corrupt;
+    uint64_t dropped_foreign;
+    uint64_t dropped_bound; /* more streams than the bound */
+    uint64_t expired;
+    uint32_t peers;
+    uint32_t open_gaps;
+} weft__downlink_stats;
+void weft__downlink_get_stats(weft__downlink *d, weft__downlink_stats *ret);
+
+#endif
