@@ -1,0 +1,209 @@
+/* bridge/node_state.c: sessions hang in a hash table and in a list, newest change first.
+ *
+ * Bounds  SESSIONS_MAX live sessions (the one that changed longest ago is forgotten), MODELS_MAX models (later ones are
+ *         counted as "other"). */
+#include "bridge/node_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SESSIONS_MAX = 10000, SESSIONS_SHOWN = 500, MODELS_MAX = 256, BUCKETS = 1024, STATE_MAX_BYTES = 64 * 1024 };
+
+typedef struct session {
+    struct session *same_bucket;
+    struct session *newer, *older;
+    weft_session_status status;
+    int64_t changed_ms;
+    char id[WEFT_ID_MAX_BYTES + 1];
+} session;
+
+struct weft__node_state {
+    weft__model_totals models[MODELS_MAX];
+    size_t model_count;
+    session *buckets[BUCKETS];
+    session *newest, *oldest;
+    uint64_t started, ended, live;
+};
+
+weft_status weft__node_state_create(weft__node_state **ret)
+{
+    *ret = calloc(1, sizeof **ret);
+    return *ret == NULL ? WEFT_NO_MEMORY : WEFT_OK;
+}
+
+static void models_clear(weft__node_state *state)
+{
+    for (size_t i = 0; i < state->model_count; i++)
+        free((void *)state->models[i].model);
+    state->model_count = 0;
+}
+
+void weft__node_state_destroy(weft__node_state *state)
+{
+    if (state == NULL)
+        return;
+    models_clear(state);
+    for (session *s = state->newest, *older; s != NULL; s = older) {
+        older = s->older;
+        free(s);
+    }
+    free(state);
+}
+
+void weft__node_state_begin_epoch(weft__node_state *state)
+{
+    models_clear(state);
+    state->started = state->ended = 0;
+}
+
+/* ---- models ---- */
+
+static weft__model_totals *model_find(weft__node_state *state, const char *name)
+{
+    if (name == NULL || name[0] == '\0')
+        name = "unknown";
+    for (size_t i = 0; i < state->model_count; i++)
+        if (strcmp(state->models[i].model, name) == 0)
+            return &state->models[i];
+    if (state->model_count == MODELS_MAX)
+        return &state->models[MODELS_MAX - 1];
+    char *copy = strdup(state->model_count == MODELS_MAX - 1 ? "other" : name);
+    if (copy == NULL)
+        return NULL;
+    weft__model_totals *model = &state->models[state->model_count++];
+    *model = (weft__model_totals){.model = copy};
+    return model;
+}
+
+static void usage_add(weft__node_state *state, const struct weft_token_usage *usage)
+{
+    weft__model_totals *model = model_find(state, usage->model);
+    if (model == NULL)
+        return;
+    model->input_tokens += usage->input_tokens;
+    model->output_tokens += usage->output_tokens;
+    model->cache_read_tokens += usage->cache_read_tokens;
+    model->cache_write_tokens += usage->cache_write_tokens;
+    model->cost_nano_usd += weft_nano_usd(usage->cost_usd);
+}
+
+/* ---- sessions ---- */
+
+static session **session_bucket(weft__node_state *state, const char *id)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (const char *c = id; *c != '\0'; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619u;
+    return &state->buckets[hash % BUCKETS];
+}
+
+static void session_unlink(weft__node_state *state, session *s)
+{
+    *(s->newer != NULL ? &s->newer->older : &state->newest) = s->older;
+    *(s->older != NULL ? &s->older->newer : &state->oldest) = s->newer;
+}
+
+static void session_link_newest(weft__node_state *state, session *s)
+{
+    s->newer = NULL;
+    s->older = state->newest;
+    *(state->newest != NULL ? &state->newest->newer : &state->oldest) = s;
+    state->newest = s;
+}
+
+static void session_remove(weft__node_state *state, session *s)
+{
+    session **at = session_bucket(state, s->id);
+    while (*at != s)
+        at = &(*at)->same_bucket;
+    *at = s->same_bucket;
+    session_unlink(state, s);
+    state->live--;
+    free(s);
+}
+
+static session *session_find(weft__node_state *state, const char *id)
+{
+    session *s = *session_bucket(state, id);
+    while (s != NULL && strcmp(s->id, id) != 0)
+        s = s->same_bucket;
+    return s;
+}
+
+static session *session_add(weft__node_state *state, const char *id)
+{
+    if (state->live == SESSIONS_MAX)
+        session_remove(state, state->oldest);
+    session *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    strncpy(s->id, id, WEFT_ID_MAX_BYTES);
+    session **bucket = session_bucket(state, id);
+    s->same_bucket = *bucket;
+    *bucket = s;
+    session_link_newest(state, s);
+    state->live++;
+    return s;
+}
+
+static void session_touch(weft__node_state *state, const weft_event *event, weft_session_status status)
+{
+    session *s = session_find(state, event->session_id);
+    if (s == NULL)
+        s = session_add(state, event->session_id);
+    if (s == NULL)
+        return;
+    session_unlink(state, s);
+    session_link_newest(state, s);
+    s->status = status;
+    s->changed_ms = weft_event_timestamp_ms(event);
+}
+
+void weft__node_state_add(weft__node_state *state, const weft_event *event)
+{
+    bool in_session = event->session_id != NULL && event->session_id[0] != '\0';
+    if (event->type == WEFT_TOKEN_USAGE) {
+        usage_add(state, &event->token_usage);
+    } else if (event->type == WEFT_LLM_RESPONSE_END) {
+        weft__model_totals *model = model_find(state, event->llm_response_end.model);
+        if (model != NULL)
+            model->requests++;
+    } else if (event->type == WEFT_SESSION_START && in_session) {
+        state->started++;
+        session_touch(state, event, WEFT_SESSION_BUSY);
+    } else if (event->type == WEFT_SESSION_STATUS_CHANGED && in_session) {
+        session_touch(state, event, event->session_status_changed.status);
+    } else if (event->type == WEFT_SESSION_END && in_session) {
+        state->ended++;
+        session *s = session_find(state, event->session_id);
+        if (s != NULL)
+            session_remove(state, s);
+    }
+}
+
+weft_status weft__node_state_encode(const weft__node_state *state, const char *node, uint64_t epoch,
+                                    int64_t timestamp_ms, uint8_t **ret, size_t *ret_bytes)
+{
+    weft__session_state shown[SESSIONS_SHOWN];
+    size_t count = 0;
+    for (const session *s = state->newest; s != NULL && count < SESSIONS_SHOWN; s = s->older)
+        shown[count++] = (weft__session_state){s->id, s->status, s->changed_ms};
+    for (;;) {
+        weft__state message = {.node = node,
+                               .epoch = epoch,
+                               .timestamp_ms = timestamp_ms,
+                               .models = state->models,
+                               .model_count = state->model_count,
+                               .sessions_started = state->started,
+                               .sessions_ended = state->ended,
+                               .sessions_live = state->live,
+                               .sessions = shown,
+                               .session_count = count,
+                               .truncated = count < state->live};
+        weft_status st = weft__state_encode(&message, ret, ret_bytes);
+        if (st != WEFT_OK || *ret_bytes <= STATE_MAX_BYTES || count == 0)
+            return st;
+        free(*ret);
+        count /= 2;
+    }
+}
