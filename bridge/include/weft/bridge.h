@@ -137,8 +137,8 @@ typedef struct weft_bridge_stats {
     uint64_t delivered_events; /* handed to the dispatcher */
     uint64_t duplicates;       /* dropped: already handled */
     uint64_t gaps;             /* gaps noticed */
-    uint64_t healed_events;    /* delivered from replays */
-    uint64_t lost_remote;      /* events of others reported lost */
+    uint64_t healed_events;      /* delivered although their first message was missed */
+    uint64_t lost_reports;       /* ranges of others' events reported lost */
     uint64_t dropped_malformed;
     uint64_t dropped_corrupt;
     uint64_t dropped_foreign;  /* the payload's node is not the topic's */

@@ -1,0 +1,659 @@
+/* bridge/bridge.c: assembles the parts, and is what the public header promises.
+ *
+ *   running --stop--> stopping (drains) --> stopped;   destroy may come in any of them
+ *
+ * Starting order: journal, epoch, threads, tap. Stopping order: tap, link (says goodbye), downlink, deliver, journal,
+ * sync: each thread ends when nobody can give it work any more. */
+#include "bridge/bridge_private.h"
+
+#include "core/event_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    INTAKE_MAX_BYTES = 64 << 20,
+    UPLINK_MAX_BYTES = 32 << 20,
+    INBOUND_MAX_BYTES = 64 << 20,
+    DELIVERIES_MAX_BYTES = 64 << 20,
+    CONTROL_MAX_BYTES = 32 << 20,
+    ITEMS_MAX = 65536,
+    REPLAYS_MAX = 1024,
+    CALLS_MAX = 64,
+    KEEP_ALIVE_S = 10,
+    CONNECT_TIMEOUT_S = 5,
+    SESSION_EXPIRY_S = 300,
+    HOLD_MS = 2000,
+    POLL_MS = 50,
+};
+
+static const char *const notice_names[] = {
+    [WEFT_NOTICE_CONNECTED] = "connected",
+    [WEFT_NOTICE_DISCONNECTED] = "disconnected",
+    [WEFT_NOTICE_CONNECT_FAILED] = "connect_failed",
+    [WEFT_NOTICE_FENCED] = "fenced",
+    [WEFT_NOTICE_PEER_UP] = "peer_up",
+    [WEFT_NOTICE_PEER_DOWN] = "peer_down",
+    [WEFT_NOTICE_MESSAGE_DROPPED] = "message_dropped",
+    [WEFT_NOTICE_PUBLISH_REFUSED] = "publish_refused",
+    [WEFT_NOTICE_LOST] = "lost",
+    [WEFT_NOTICE_JOURNAL_DAMAGED] = "journal_damaged",
+    [WEFT_NOTICE_JOURNAL_FAILED] = "journal_failed",
+    [WEFT_NOTICE_JOURNAL_RECOVERED] = "journal_recovered",
+    [WEFT_NOTICE_EPOCH_CHANGED] = "epoch_changed",
+};
+
+const char *weft_notice_name(weft_notice_kind kind)
+{
+    return (size_t)kind < sizeof notice_names / sizeof *notice_names ? notice_names[kind] : "unknown";
+}
+
+/* ---- shared by the threads ---- */
+
+void weft__bridge_notice(weft_bridge *b, const weft_notice *notice)
+{
+    if (b->opts.on_notice == NULL)
+        return;
+    pthread_mutex_lock(&b->notice_mutex);
+    b->opts.on_notice(notice, b->opts.user);
+    pthread_mutex_unlock(&b->notice_mutex);
+}
+
+int64_t weft__bridge_mono_ms(const weft_bridge *b)
+{
+    return weft_clock_mono_ms(b->clock);
+}
+
+weft_status weft__bridge_call(weft_bridge *b, weft_status (*run)(weft_bridge *, void *), void *user)
+{
+    weft__call call = {.run = run, .user = user};
+    weft_status st = weft__queue_push(&b->calls, &call.node, true);
+    if (st != WEFT_OK)
+        return st;
+    pthread_mutex_lock(&b->mutex);
+    while (!call.done)
+        pthread_cond_wait(&b->changed, &b->mutex);
+    pthread_mutex_unlock(&b->mutex);
+    return call.status;
+}
+
+void weft__bridge_send(weft_bridge *b, const char *topic, uint8_t *payload, size_t length, int qos, bool retain)
+{
+    size_t topic_bytes = strlen(topic) + 1;
+    weft__control *message = malloc(sizeof *message + topic_bytes);
+    if (message != NULL) {
+        *message = (weft__control){.qos = qos, .retain = retain, .length = length, .payload = payload};
+        message->node.bytes = sizeof *message + topic_bytes + length;
+        memcpy(message->topic, topic, topic_bytes);
+    }
+    if (message == NULL || weft__queue_push(&b->control, &message->node, false) != WEFT_OK) {
+        atomic_fetch_add(&b->control_dropped, 1);
+        free(payload);
+        free(message);
+    }
+}
+
+weft_status weft__bridge_live_encode(weft_bridge *b, weft__live_status status, const weft__position *previous,
+                                     size_t previous_count, uint8_t **ret, size_t *ret_bytes)
+{
+    weft__live live = {.node = b->node,
+                       .epoch = atomic_load(&b->epoch),
+                       .status = status,
+                       .previous = previous,
+                       .previous_count = previous_count,
+                       .timestamp_ms = weft_clock_wall_ms(b->clock)};
+    return weft__live_encode(&live, ret, ret_bytes);
+}
+
+/* ---- the tap ---- */
+
+static weft_status tap_accept(void *user, weft_event *event)
+{
+    weft_bridge *b = user;
+    return weft__intake_put(&b->intake, &event, 1, NULL, NULL);
+}
+
+static weft_status tap_accept_nothing(void *user, weft_event *event)
+{
+    (void)user;
+    (void)event;
+    return WEFT_OK;
+}
+
+static void tap_interest_changed(void *user, uint32_t topics)
+{
+    weft_bridge *b = user;
+    atomic_store(&b->interest, topics);
+    weft__signal_raise(&b->link_signal);
+}
+
+static const weft_tap_ops sending_tap = {.accept = tap_accept, .interest_changed = tap_interest_changed};
+static const weft_tap_ops listening_tap = {.accept = tap_accept_nothing, .interest_changed = tap_interest_changed};
+
+/* ---- create ---- */
+
+static const char *string_copy(char **at, const char *text)
+{
+    if (text == NULL)
+        return NULL;
+    char *start = *at;
+    *at = stpcpy(start, text) + 1;
+    return start;
+}
+
+static weft_status opts_copy(weft_bridge *b, const weft_bridge_opts *opts)
+{
+    const char **fields[] = {&b->opts.url,     &b->opts.journal_path, &b->opts.username, &b->opts.password,
+                             &b->opts.ca_file, &b->opts.cert_file,    &b->opts.key_file};
+    b->opts = *opts;
+    if (b->opts.url == NULL)
+        b->opts.url = "mqtt://localhost";
+    size_t bytes = 1;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        bytes += *fields[i] != NULL ? strlen(*fields[i]) + 1 : 0;
+    char *at = b->strings = malloc(bytes);
+    if (at == NULL)
+        return WEFT_NO_MEMORY;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        *fields[i] = string_copy(&at, *fields[i]);
+    if (b->opts.keep_alive_s == 0)
+        b->opts.keep_alive_s = KEEP_ALIVE_S;
+    if (b->opts.hold_ms == 0)
+        b->opts.hold_ms = HOLD_MS;
+    return WEFT_OK;
+}
+
+static weft_status names_copy(weft_bridge *b, const weft_bridge_opts *opts, const char **reason)
+{
+    const char *fabric = opts->fabric != NULL ? opts->fabric : "default";
+    char made_up[WEFT_NAME_MAX_BYTES + 1];
+    snprintf(made_up, sizeof made_up, "listener.%ld.%llx", (long)getpid(),
+             (unsigned long long)b->wire.random & 0xffffff);
+    const char *node = opts->node != NULL || !opts->listen_only ? opts->node : made_up;
+    if (!weft_name_valid(fabric)) {
+        *reason = "fabric: a name is 1 to 64 of a-z 0-9 _ . - and not \"-\"";
+        return WEFT_INVALID;
+    }
+    if (node == NULL || !weft_name_valid(node)) {
+        *reason = "node: a name is 1 to 64 of a-z 0-9 _ . - and not \"-\"";
+        return WEFT_INVALID;
+    }
+    strcpy(b->fabric, fabric);
+    strcpy(b->node, node);
+    b->opts.fabric = b->fabric;
+    b->opts.node = b->node;
+    return WEFT_OK;
+}
+
+static weft_status link_make(weft_bridge *b, const char **reason)
+{
+    char client[2 * WEFT_NAME_MAX_BYTES + 16], will_topic[WEFT__TOPIC_MAX_BYTES];
+    bool present = b->sends && !b->opts.anonymous;
+    uint8_t *will = NULL;
+    weft__link_opts opts = {.url = b->opts.url,
+                            .client_id = client,
+                            .username = b->opts.username,
+                            .password = b->opts.password,
+                            .ca_file = b->opts.ca_file,
+                            .cert_file = b->opts.cert_file,
+                            .key_file = b->opts.key_file,
+                            .keep_alive_s = b->opts.keep_alive_s,
+                            .connect_timeout_s = CONNECT_TIMEOUT_S,
+                            .session_expiry_s = SESSION_EXPIRY_S};
+    weft__link_callbacks callbacks = {.on_message = weft__bridge_on_message,
+                                      .on_acked = weft__bridge_on_acked,
+                                      .on_down = weft__bridge_on_down,
+                                      .user = b};
+    snprintf(client, sizeof client, "weft:%s:%s", b->fabric, b->node);
+    weft_status st = WEFT_OK;
+    if (present) {
+        st = weft__topic_node(will_topic, b->fabric, WEFT__TREE_LIVE, b->node);
+        if (st == WEFT_OK)
+            st = weft__bridge_live_encode(b, WEFT__LIVE_WILL, NULL, 0, &will, &opts.will_bytes);
+        opts.will_topic = will_topic;
+        opts.will = will;
+    }
+    if (st == WEFT_OK && (st = b->link_ops->create(&opts, &callbacks, &b->link)) == WEFT_INVALID)
+        *reason = "url: expected mqtt://host[:port] or mqtts://host[:port]";
+    free(will);
+    return st;
+}
+
+static void pending_count(weft_bridge *b)
+{
+    weft__journal_stats stats;
+    weft__journal_get_stats(b->journal, &stats);
+    b->pending_at_open = stats.pending_events;
+}
+
+static weft_status journal_make(weft_bridge *b, const char **reason)
+{
+    weft__journal_opts opts = {.path = b->opts.journal_path,
+                               .max_bytes = b->opts.journal_max_bytes,
+                               .retention_ms = b->opts.journal_retention_ms};
+    bool damaged = false;
+    weft_status st = weft__journal_open(&opts, &b->journal, &damaged, reason);
+    if (st != WEFT_OK)
+        return st;
+    if (damaged)
+        weft__bridge_notice(
+            b,
+            &(weft_notice){.kind = WEFT_NOTICE_JOURNAL_DAMAGED, .status = WEFT_CORRUPT, .text = b->opts.journal_path});
+    pending_count(b);
+    st = weft__node_state_create(&b->state);
+    if (st == WEFT_OK)
+        st = weft__uplink_create(UPLINK_MAX_BYTES, &b->uplink);
+    uint64_t epoch = (uint64_t)weft_clock_wall_ms(b->clock);
+    if (st == WEFT_OK)
+        st = weft__journal_thread_begin_epoch(b, &epoch);
+    return st;
+}
+
+static void primitives_init(weft_bridge *b)
+{
+    pthread_mutex_init(&b->mutex, NULL);
+    pthread_mutex_init(&b->notice_mutex, NULL);
+    weft__cond_init(&b->changed);
+    weft__signal *signals[] = {&b->journal_signal, &b->sync_signal, &b->link_signal, &b->downlink_signal,
+                               &b->deliver_signal};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        weft__signal_init(signals[i]);
+    weft__intake_init(&b->intake, b->node, 1, INTAKE_MAX_BYTES, &b->journal_signal);
+    weft__queue_init(&b->inbound, ITEMS_MAX, INBOUND_MAX_BYTES, &b->downlink_signal);
+    weft__queue_init(&b->deliveries, ITEMS_MAX, DELIVERIES_MAX_BYTES, &b->deliver_signal);
+    weft__queue_init(&b->control, ITEMS_MAX, CONTROL_MAX_BYTES, &b->link_signal);
+    weft__queue_init(&b->acks, 2 * ITEMS_MAX, SIZE_MAX, &b->link_signal);
+    weft__queue_init(&b->replays, REPLAYS_MAX, SIZE_MAX, &b->journal_signal);
+    weft__queue_init(&b->calls, CALLS_MAX, SIZE_MAX, &b->journal_signal);
+}
+
+static weft_status threads_start(weft_bridge *b)
+{
+    struct {
+        pthread_t *thread;
+        void *(*run)(void *);
+        bool wanted;
+    } threads[] = {{&b->journal_thread, weft__journal_thread, b->sends},
+                   {&b->sync_thread, weft__sync_thread, b->sends},
+                   {&b->deliver_thread, weft__deliver_thread, true},
+                   {&b->downlink_thread, weft__downlink_thread, true},
+                   {&b->link_thread, weft__link_thread, true}};
+    for (unsigned i = 0; i < sizeof threads / sizeof *threads; i++) {
+        if (threads[i].wanted && pthread_create(threads[i].thread, NULL, threads[i].run, b) != 0)
+            return WEFT_NO_MEMORY;
+        b->threads_started = i + 1;
+    }
+    return WEFT_OK;
+}
+
+weft_status weft__bridge_create_over(weft_dispatcher *bus, const weft_bridge_opts *opts, const weft__link_ops *link_ops,
+                                     weft_bridge **ret, const char **reason)
+{
+    const char *ignored;
+    reason = reason != NULL ? reason : &ignored;
+    *reason = NULL;
+    if (bus == NULL || opts == NULL)
+        return WEFT_INVALID;
+    weft_bridge *b = calloc(1, sizeof *b);
+    if (b == NULL)
+        return WEFT_NO_MEMORY;
+    b->bus = bus;
+    b->clock = weft_tap_clock(bus);
+    b->link_ops = link_ops;
+    b->sends = !opts->listen_only;
+    b->wire.first = true;
+    b->wire.random = (uint64_t)weft_clock_mono_ns(b->clock) ^ ((uint64_t)getpid() << 32) ^ 0x9e3779b97f4a7c15u;
+    b->connect_status = WEFT_UNREACHABLE;
+    primitives_init(b);
+    weft_status st = opts_copy(b, opts);
+    if (st == WEFT_OK)
+        st = names_copy(b, opts, reason);
+    if (st == WEFT_OK && b->sends)
+        st = journal_make(b, reason);
+    if (st == WEFT_OK)
+        st = link_make(b, reason);
+    if (st == WEFT_OK)
+        st = weft__downlink_thread_prepare(b);
+    if (st == WEFT_OK && (st = weft_tap_attach(bus, b->sends ? &sending_tap : &listening_tap, b)) == WEFT_EXISTS)
+        *reason = "the dispatcher already has a bridge";
+    if (st == WEFT_OK && (st = threads_start(b)) != WEFT_OK)
+        weft_tap_detach(bus);
+    if (st != WEFT_OK) {
+        b->bus = NULL;
+        weft_bridge_destroy(b);
+        return st;
+    }
+    *ret = b;
+    return WEFT_OK;
+}
+
+weft_status weft_bridge_create(weft_dispatcher *d, const weft_bridge_opts *opts, weft_bridge **ret, const char **reason)
+{
+    return weft__bridge_create_over(d, opts, &weft__mqtt_link, ret, reason);
+}
+
+/* ---- stop ---- */
+
+static void thread_end(weft_bridge *b, unsigned position, pthread_t thread)
+{
+    if (b->threads_started > position)
+        pthread_join(thread, NULL);
+}
+
+static void flag_raise(weft_bridge *b, bool *flag, weft__signal *signal)
+{
+    pthread_mutex_lock(&b->mutex);
+    *flag = true;
+    pthread_mutex_unlock(&b->mutex);
+    weft__signal_raise(signal);
+}
+
+static void threads_end(weft_bridge *b)
+{
+    flag_raise(b, &b->link_stopping, &b->link_signal);
+    thread_end(b, 4, b->link_thread);
+    atomic_store(&b->downlink_stopping, true);
+    weft__queue_close(&b->inbound);
+    thread_end(b, 3, b->downlink_thread);
+    atomic_store(&b->deliver_stopping, true);
+    weft__queue_close(&b->deliveries);
+    thread_end(b, 2, b->deliver_thread);
+    if (b->sends) {
+        weft__queue_close(&b->calls); /* what is in it by now is still run */
+        flag_raise(b, &b->journal_stopping, &b->journal_signal);
+        thread_end(b, 0, b->journal_thread);
+        flag_raise(b, &b->sync_stopping, &b->sync_signal);
+        thread_end(b, 1, b->sync_thread);
+    }
+    b->threads_started = 0;
+}
+
+weft_status weft_bridge_stop(weft_bridge *b, uint32_t timeout_ms)
+{
+    pthread_mutex_lock(&b->mutex);
+    bool first = b->phase == WEFT__PHASE_RUNNING;
+    if (first)
+        b->phase = WEFT__PHASE_STOPPING;
+    pthread_mutex_unlock(&b->mutex);
+    if (!first)
+        return WEFT_STOPPED;
+    if (b->bus != NULL)
+        weft_tap_detach(b->bus);
+    weft_status st = b->sends && timeout_ms > 0 ? weft_bridge_drain(b, timeout_ms) : WEFT_OK;
+    threads_end(b);
+    pthread_mutex_lock(&b->mutex);
+    b->phase = WEFT__PHASE_STOPPED;
+    pthread_mutex_unlock(&b->mutex);
+    return st;
+}
+
+static void control_release(weft__node *node)
+{
+    free(((weft__control *)node)->payload);
+    free(node);
+}
+
+static void delivery_release(weft__node *node)
+{
+    weft_event_release(((weft__delivery *)node)->event);
+    free(node);
+}
+
+static void node_release(weft__node *node)
+{
+    free(node);
+}
+
+static void call_release(weft__node *node)
+{
+    (void)node; /* on its caller's stack */
+}
+
+void weft_bridge_destroy(weft_bridge *b)
+{
+    if (b == NULL)
+        return;
+    (void)weft_bridge_stop(b, 0);
+    if (b->link != NULL)
+        b->link_ops->destroy(b->link);
+    weft__downlink_destroy(b->downlink);
+    weft__uplink_destroy(b->uplink);
+    weft__node_state_destroy(b->state);
+    weft__intake_fini(&b->intake);
+    weft__queue_fini(&b->inbound, node_release);
+    weft__queue_fini(&b->deliveries, delivery_release);
+    weft__queue_fini(&b->control, control_release);
+    weft__queue_fini(&b->acks, node_release);
+    weft__queue_fini(&b->replays, node_release);
+    weft__queue_fini(&b->calls, call_release);
+    if (b->journal != NULL)
+        weft__journal_close(b->journal);
+    weft__signal *signals[] = {&b->journal_signal, &b->sync_signal, &b->link_signal, &b->downlink_signal,
+                               &b->deliver_signal};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        weft__signal_fini(signals[i]);
+    pthread_cond_destroy(&b->changed);
+    pthread_mutex_destroy(&b->notice_mutex);
+    pthread_mutex_destroy(&b->mutex);
+    free(b->strings);
+    free(b);
+}
+
+/* ---- waiting ---- */
+
+typedef bool (*progress_fn)(weft_bridge *b, uint64_t target);
+
+/* Waits, with the mutex held, until something holds; looks again at least every POLL_MS, because the uplink's progress
+ * is told under a lock of its own. */
+static weft_status wait_locked(weft_bridge *b, progress_fn holds, uint64_t target, int64_t deadline_ns, bool heed_fence)
+{
+    while (!holds(b, target)) {
+        int64_t now = weft__mono_ns();
+        if (heed_fence && b->fenced)
+            return WEFT_FENCED;
+        if (now >= deadline_ns)
+            return WEFT_TIMEOUT;
+        int64_t poll = now + POLL_MS * 1000000LL;
+        (void)weft__cond_wait_until(&b->changed, &b->mutex, poll < deadline_ns ? poll : deadline_ns);
+    }
+    return WEFT_OK;
+}
+
+static bool is_synced(weft_bridge *b, uint64_t receipt)
+{
+    return b->synced_receipt >= receipt;
+}
+
+static bool is_written(weft_bridge *b, uint64_t receipt)
+{
+    return b->written_receipt >= receipt;
+}
+
+static bool is_acknowledged(weft_bridge *b, uint64_t row)
+{
+    return weft__uplink_oldest(b->uplink) > (int64_t)row;
+}
+
+static bool is_ready(weft_bridge *b, uint64_t topics)
+{
+    return b->connected && (b->ready_topics & topics) == topics;
+}
+
+weft_status weft_bridge_flush(weft_bridge *b, uint32_t timeout_ms)
+{
+    if (!b->sends)
+        return WEFT_OK;
+    int64_t deadline = weft__mono_ns() + (int64_t)timeout_ms * 1000000;
+    uint64_t target = weft__intake_receipt(&b->intake);
+    pthread_mutex_lock(&b->mutex);
+    b->flush_waiters++;
+    weft__signal_raise(&b->sync_signal);
+    weft_status st = wait_locked(b, is_synced, target, deadline, false);
+    if (st == WEFT_TIMEOUT && b->journal_status != WEFT_OK)
+        st = b->journal_status;
+    b->flush_waiters--;
+    pthread_mutex_unlock(&b->mutex);
+    return st;
+}
+
+weft_status weft_bridge_drain(weft_bridge *b, uint32_t timeout_ms)
+{
+    if (!b->sends)
+        return WEFT_OK;
+    int64_t deadline = weft__mono_ns() + (int64_t)timeout_ms * 1000000;
+    uint64_t target = weft__intake_receipt(&b->intake);
+    pthread_mutex_lock(&b->mutex);
+    weft_status st = wait_locked(b, is_written, target, deadline, true);
+    if (st == WEFT_OK)
+        st = wait_locked(b, is_acknowledged, (uint64_t)b->written_row, deadline, true);
+    pthread_mutex_unlock(&b->mutex);
+    return st;
+}
+
+weft_status weft_bridge_wait_ready(weft_bridge *b, uint32_t timeout_ms)
+{
+    int64_t deadline = weft__mono_ns() + (int64_t)timeout_ms * 1000000;
+    uint64_t topics = atomic_load(&b->interest);
+    pthread_mutex_lock(&b->mutex);
+    weft_status st = wait_locked(b, is_ready, topics, deadline, true);
+    if (st == WEFT_TIMEOUT && b->connect_status == WEFT_REFUSED)
+        st = WEFT_REFUSED;
+    pthread_mutex_unlock(&b->mutex);
+    return st;
+}
+
+/* ---- feeds ---- */
+
+static weft_status loans_take(weft_bridge *b, const weft_event *const *events, size_t count, weft__loan *loans,
+                              weft_event **shadows, size_t *ret_index)
+{
+    int64_t now = weft_clock_wall_ms(b->clock);
+    for (size_t i = 0; i < count; i++) {
+        weft__event_borrow(&loans[i], events[i]);
+        shadows[i] = &loans[i].event;
+        shadows[i]->accepted_ms = now;
+        if (shadows[i]->timestamp_ms == 0)
+            shadows[i]->timestamp_ms = now;
+    }
+    for (size_t i = 0; i < count; i++) {
+        weft_status st = weft_event_validate(events[i], NULL);
+        if (st == WEFT_OK)
+            continue;
+        if (ret_index != NULL)
+            *ret_index = i;
+        return st;
+    }
+    return WEFT_OK;
+}
+
+weft_status weft_bridge_publish_group(weft_bridge *b, const weft_event *const *events, size_t count,
+                                      const weft_feed_mark *mark, uint64_t *ret_receipt, size_t *ret_index)
+{
+    if (!b->sends || (mark != NULL && (mark->feed == NULL || strlen(mark->feed) > WEFT_ID_MAX_BYTES)))
+        return WEFT_INVALID;
+    weft__loan *loans = calloc(count + 1, sizeof *loans);
+    weft_event **shadows = calloc(count + 1, sizeof(weft_event *));
+    weft_status st = loans == NULL || shadows == NULL ? WEFT_NO_MEMORY : WEFT_OK;
+    size_t lent = st == WEFT_OK ? count : 0;
+    if (st == WEFT_OK)
+        st = loans_take(b, events, count, loans, shadows, ret_index);
+    if (st == WEFT_OK)
+        st = weft__intake_put(&b->intake, shadows, count, mark, ret_receipt);
+    for (size_t i = 0; st == WEFT_OK && i < count; i++)
+        (void)weft_tap_publish_taken(b->bus, shadows[i]);
+    for (size_t i = 0; i < lent; i++)
+        weft__loan_done(&loans[i]);
+    free(loans);
+    free(shadows);
+    return st;
+}
+
+uint64_t weft_bridge_written(weft_bridge *b)
+{
+    pthread_mutex_lock(&b->mutex);
+    uint64_t receipt = b->written_receipt;
+    pthread_mutex_unlock(&b->mutex);
+    return receipt;
+}
+
+typedef struct feed_read {
+    const char *feed;
+    uint64_t line;
+    char *state;
+    size_t state_bytes;
+} feed_read;
+
+static weft_status feed_read_run(weft_bridge *b, void *user)
+{
+    feed_read *read = user;
+    return weft__journal_feed(b->journal, read->feed, &read->line, &read->state, &read->state_bytes);
+}
+
+weft_status weft_bridge_feed(weft_bridge *b, const char *feed, uint64_t *ret_line, char **ret_state,
+                             size_t *ret_state_bytes)
+{
+    feed_read read = {.feed = feed};
+    *ret_line = 0;
+    *ret_state = NULL;
+    *ret_state_bytes = 0;
+    if (!b->sends)
+        return WEFT_INVALID;
+    weft_status st = weft__bridge_call(b, feed_read_run, &read);
+    if (st == WEFT_OK) {
+        *ret_line = read.line;
+        *ret_state = read.state;
+        *ret_state_bytes = read.state_bytes;
+    }
+    return st;
+}
+
+/* ---- statistics ---- */
+
+static void stats_of_uplink(weft_bridge *b, weft_bridge_stats *ret)
+{
+    weft__uplink_stats up;
+    weft__uplink_get_stats(b->uplink, &up);
+    pthread_mutex_lock(&b->intake.mutex);
+    ret->published = b->intake.events;
+    ret->refused_full = b->intake.refused;
+    pthread_mutex_unlock(&b->intake.mutex);
+    ret->sent_events = up.sent_events;
+    ret->sent_messages = up.sent_messages;
+    ret->resent_events = up.resent_events;
+    ret->acked_events = up.acked_events;
+    ret->lost_events = atomic_load(&b->lost_events) + up.too_large_events;
+    uint64_t accounted = ret->acked_events + ret->lost_events, known = ret->written + b->pending_at_open;
+    ret->pending_events = known > accounted ? known - accounted : 0;
+    ret->replayed_events = atomic_load(&b->replayed_events);
+}
+
+void weft_bridge_get_stats(weft_bridge *b, weft_bridge_stats *ret)
+{
+    weft__downlink_stats down;
+    weft__downlink_get_stats(b->downlink, &down);
+    *ret = (weft_bridge_stats){.epoch = atomic_load(&b->epoch),
+                               .connects = atomic_load(&b->connects),
+                               .received_messages = down.received_messages,
+                               .received_events = down.received_events,
+                               .delivered_events = down.streams.delivered,
+                               .duplicates = down.streams.duplicates,
+                               .gaps = down.streams.gaps,
+                               .healed_events = down.streams.healed,
+                               .lost_reports = down.streams.lost,
+                               .dropped_malformed = down.dropped_malformed,
+                               .dropped_corrupt = down.dropped_corrupt,
+                               .dropped_foreign = down.dropped_foreign,
+                               .dropped_overflow = atomic_load(&b->dropped_overflow) + down.dropped_bound,
+                               .dropped_own = atomic_load(&b->dropped_own),
+                               .expired = down.expired,
+                               .peers = down.peers,
+                               .open_gaps = down.open_gaps};
+    pthread_mutex_lock(&b->mutex);
+    ret->connected = b->connected;
+    ret->written = b->written_events;
+    pthread_mutex_unlock(&b->mutex);
+    if (b->sends)
+        stats_of_uplink(b, ret);
+}

@@ -1,0 +1,270 @@
+/* bridge/downlink_thread.c: the link's callbacks enqueue; the downlink thread verifies and orders; the deliver thread
+ * runs handlers.
+ *
+ * When handlers are slow the deliver queue fills and the downlink thread waits; then the inbound queue fills, and whole
+ * messages are dropped, counted, and later healed like any other gap. Nothing here makes the link wait. */
+#include "bridge/bridge_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TICK_MS = 50, NOTICE_MS = 60000 };
+
+/* ---- the link's threads ---- */
+
+static weft__inbound *inbound_create(const char *topic, const uint8_t *payload, size_t length)
+{
+    size_t topic_bytes = strlen(topic) + 1;
+    weft__inbound *in = malloc(sizeof *in + topic_bytes + length);
+    if (in == NULL)
+        return NULL;
+    *in = (weft__inbound){.length = length, .node.bytes = sizeof *in + topic_bytes + length};
+    memcpy(in->topic, topic, topic_bytes);
+    in->payload = (uint8_t *)in->topic + topic_bytes;
+    if (length > 0)
+        memcpy(in->payload, payload, length);
+    return in;
+}
+
+void weft__bridge_on_message(void *bridge, const char *topic, const uint8_t *payload, size_t length, bool retained)
+{
+    weft_bridge *b = bridge;
+    weft__inbound *in = inbound_create(topic, payload, length);
+    if (in != NULL)
+        in->known_before = retained && atomic_load(&b->first_connection);
+    if (in == NULL || weft__queue_push(&b->inbound, &in->node, false) != WEFT_OK) {
+        atomic_fetch_add(&b->dropped_overflow, 1);
+        free(in);
+    }
+}
+
+void weft__bridge_on_acked(void *bridge, int token, weft_status status)
+{
+    weft_bridge *b = bridge;
+    weft__ack *ack = calloc(1, sizeof *ack);
+    if (ack != NULL) {
+        ack->token = token;
+        ack->status = status;
+    }
+    /* Without it the message would stay in flight for ever: start over with the connection instead. */
+    if (ack == NULL || weft__queue_push(&b->acks, &ack->node, false) != WEFT_OK) {
+        free(ack);
+        weft__bridge_on_down(b);
+    }
+}
+
+void weft__bridge_on_down(void *bridge)
+{
+    weft_bridge *b = bridge;
+    atomic_store(&b->link_down, true);
+    weft__signal_raise(&b->link_signal);
+}
+
+/* ---- what the downlink asks for ---- */
+
+static void on_deliver(void *user, const weft_event *event)
+{
+    weft_bridge *b = user;
+    weft__delivery *delivery = calloc(1, sizeof *delivery);
+    if (delivery != NULL) {
+        delivery->event = weft_event_keep(event);
+        delivery->node.bytes = weft_event_kept_bytes(event);
+    }
+    if (delivery == NULL || delivery->event == NULL ||
+        weft__queue_push(&b->deliveries, &delivery->node, true) != WEFT_OK) {
+        if (delivery != NULL)
+            weft_event_release(delivery->event);
+        free(delivery);
+        atomic_fetch_add(&b->dropped_overflow, 1);
+    }
+}
+
+static void on_lost(void *user, const weft_lost *lost)
+{
+    weft_bridge *b = user;
+    weft__delivery *delivery = calloc(1, sizeof *delivery);
+    if (delivery == NULL)
+        return;
+    delivery->lost = *lost;
+    strncpy(delivery->lost_node, lost->node, WEFT_NAME_MAX_BYTES);
+    delivery->lost.node = delivery->lost_node;
+    delivery->node.bytes = sizeof *delivery;
+    if (weft__queue_push(&b->deliveries, &delivery->node, true) != WEFT_OK)
+        free(delivery);
+}
+
+static void on_ask(void *user, const char *node, uint64_t request, uint64_t epoch, weft_topic topic, uint64_t from_seq,
+                   uint64_t to_seq)
+{
+    weft_bridge *b = user;
+    char id[24], to[WEFT__TOPIC_MAX_BYTES];
+    snprintf(id, sizeof id, "%llu", (unsigned long long)request);
+    weft__command command = {.from = b->node, .request_id = id, .has_replay = true};
+    command.replay.epoch = epoch;
+    command.replay.topic = topic;
+    command.replay.from_seq = from_seq;
+    command.replay.to_seq = to_seq;
+    uint8_t *bytes;
+    size_t length;
+    if (weft__topic_cmd(to, b->fabric, node, "replay", b->node) == WEFT_OK &&
+        weft__command_encode(&command, &bytes, &length) == WEFT_OK)
+        weft__bridge_send(b, to, bytes, length, 1, false);
+}
+
+static void on_peer(void *user, const char *node, uint64_t epoch, bool up, const char *why)
+{
+    weft__bridge_notice(
+        user, &(weft_notice){
+                  .kind = up ? WEFT_NOTICE_PEER_UP : WEFT_NOTICE_PEER_DOWN, .node = node, .epoch = epoch, .text = why});
+}
+
+static void on_dropped(void *user, const char *node, const char *reason)
+{
+    weft_bridge *b = user;
+    int64_t now = weft__bridge_mono_ms(b), last = atomic_load(&b->dropped_notice_ms);
+    if (last != 0 && now - last < NOTICE_MS)
+        return;
+    atomic_store(&b->dropped_notice_ms, now);
+    weft__bridge_notice(
+        b, &(weft_notice){.kind = WEFT_NOTICE_MESSAGE_DROPPED, .status = WEFT_MALFORMED, .node = node, .text = reason});
+}
+
+static int64_t wall_ms(void *user)
+{
+    return weft_clock_wall_ms(((weft_bridge *)user)->clock);
+}
+
+weft_status weft__downlink_thread_prepare(weft_bridge *b)
+{
+    weft__downlink_opts opts = {.node = b->node, .hold_ms = b->opts.hold_ms, .wall_ms = wall_ms, .wall_user = b};
+    weft__downlink_ops ops = {
+        .deliver = on_deliver, .lost = on_lost, .ask = on_ask, .peer = on_peer, .dropped = on_dropped, .user = b};
+    return weft__downlink_create(&opts, &ops, &b->downlink);
+}
+
+/* ---- the downlink thread ---- */
+
+static void command_take(weft_bridge *b, const weft__topic_parts *parts, const weft__inbound *in)
+{
+    weft__command *command;
+    const char *reason = NULL;
+    if (weft__command_decode(in->payload, in->length, &command, &reason) != WEFT_OK) {
+        on_dropped(b, parts->sender, reason != NULL ? reason : "malformed command");
+        return;
+    }
+    weft__replay *replay = NULL;
+    bool ours = b->sends && strcmp(parts->to, b->node) == 0 && strcmp(parts->word, "replay") == 0;
+    if (ours && command->has_replay && command->replay.from_seq > 0 &&
+        strlen(command->request_id) <= WEFT_NAME_MAX_BYTES)
+        replay = calloc(1, sizeof *replay);
+    if (replay != NULL) {
+        strncpy(replay->to, parts->sender, WEFT_NAME_MAX_BYTES);
+        strncpy(replay->request_id, command->request_id, WEFT_NAME_MAX_BYTES);
+        replay->epoch = command->replay.epoch;
+        replay->topic = command->replay.topic;
+        replay->from_seq = command->replay.from_seq;
+        replay->to_seq = command->replay.to_seq;
+        replay->max_messages = command->replay.max_messages;
+        replay->node.bytes = sizeof *replay;
+        if (weft__queue_push(&b->replays, &replay->node, false) != WEFT_OK)
+            free(replay); /* the asker asks again */
+    }
+    free(command);
+}
+
+static void message_take(weft_bridge *b, const weft__inbound *in, int64_t now)
+{
+    weft__topic_parts parts;
+    if (weft__topic_parse(in->topic, &parts) != WEFT_OK)
+        return;
+    if (strcmp(parts.sender, b->node) == 0) {
+        atomic_fetch_add(&b->dropped_own, parts.tree == WEFT__TREE_EVT);
+        return;
+    }
+    switch (parts.tree) {
+    case WEFT__TREE_EVT:
+        weft__downlink_batch(b->downlink, parts.sender, parts.topic, in->payload, in->length, now);
+        break;
+    case WEFT__TREE_REPLY:
+        weft__downlink_reply(b->downlink, parts.sender, in->payload, in->length, now);
+        break;
+    case WEFT__TREE_LIVE:
+        if (in->length > 0) /* an empty one clears what was retained */
+            weft__downlink_live(b->downlink, parts.sender, in->payload, in->length, in->known_before, now);
+        break;
+    case WEFT__TREE_BEAT:
+        weft__downlink_beat(b->downlink, parts.sender, in->payload, in->length, now);
+        break;
+    case WEFT__TREE_CMD:
+        command_take(b, &parts, in);
+        break;
+    default:
+        break;
+    }
+}
+
+/* What the link thread has subscribed since. It says so before it subscribes, so that whoever looks after taking a
+ * message and before reading it knows what the message was subscribed for. */
+static void link_follow(weft_bridge *b, uint32_t *topics)
+{
+    uint32_t subscribed = atomic_load(&b->downlink_topics);
+    if (subscribed != *topics)
+        weft__downlink_interest(b->downlink, *topics = subscribed);
+    if (atomic_exchange(&b->downlink_connected, false))
+        weft__downlink_connected(b->downlink, weft__bridge_mono_ms(b));
+}
+
+void *weft__downlink_thread(void *bridge)
+{
+    enum { AT_ONCE = 64 };
+    weft_bridge *b = bridge;
+    uint32_t topics = 0;
+    int64_t ticked = 0;
+    while (!atomic_load(&b->downlink_stopping)) {
+        weft__node *node = weft__queue_take(&b->inbound, AT_ONCE), *next;
+        if (node == NULL)
+            weft__signal_wait(&b->downlink_signal, TICK_MS);
+        link_follow(b, &topics);
+        int64_t now = weft__bridge_mono_ms(b);
+        for (; node != NULL; node = next) {
+            next = node->next;
+            message_take(b, (const weft__inbound *)node, now);
+            free(node);
+        }
+        if (now - ticked >= TICK_MS) {
+            weft__downlink_tick(b->downlink, now);
+            ticked = now;
+        }
+    }
+    return NULL;
+}
+
+/* ---- the deliver thread ---- */
+
+static void delivery_hand_on(weft_bridge *b, weft__delivery *delivery)
+{
+    if (delivery->event != NULL)
+        (void)weft_tap_deliver(b->bus, delivery->event);
+    else
+        weft_tap_report_lost(b->bus, &delivery->lost);
+    weft_event_release(delivery->event);
+    free(delivery);
+}
+
+void *weft__deliver_thread(void *bridge)
+{
+    enum { AT_ONCE = 256, IDLE_MS = 1000 };
+    weft_bridge *b = bridge;
+    for (;;) {
+        weft__node *node = weft__queue_take(&b->deliveries, AT_ONCE), *next;
+        if (node == NULL && atomic_load(&b->deliver_stopping))
+            return NULL;
+        if (node == NULL)
+            weft__signal_wait(&b->deliver_signal, IDLE_MS);
+        for (; node != NULL; node = next) {
+            next = node->next;
+            delivery_hand_on(b, (weft__delivery *)node);
+        }
+    }
+}

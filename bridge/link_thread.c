@@ -1,0 +1,484 @@
+/* bridge/link_thread.c: the only thread that calls the link.
+ *
+ *   down --retry time--> peek own live (fenced? epoch ahead?) --> connect --> subscribe --> birth --> up
+ *   up --connection lost--> down, everything in flight queued again
+ *   any --a newer process holds the name--> fenced, for good
+ *
+ * While up, a round: acknowledgements, interest, control messages, events as the window allows, beat.
+ * Control messages take at most half the window, so that a replay cannot starve what is new. */
+#include "bridge/bridge_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    ROUND_MS = 200,
+    BEAT_MS = 5000,
+    BEAT_AFTER_BURST_MS = 200,
+    RETRY_FIRST_MS = 250,
+    RETRY_MAX_MS = 30000,
+    REFUSED_MS = 10000,
+    NOTICE_MS = 60000,
+    GOODBYE_MS = 1000,
+    WINDOW_MAX = 64,
+    EVENTS_A_ROUND = 64, /* messages, so that control and beat get their turn */
+    PACKET_OVERHEAD_BYTES = 128,
+};
+
+/* ---- connecting ---- */
+
+/* xorshift64; jitter needs no better. */
+static uint64_t random_next(weft_bridge *b)
+{
+    uint64_t x = b->wire.random;
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return b->wire.random = x;
+}
+
+static void retry_schedule(weft_bridge *b)
+{
+    int64_t wait = RETRY_FIRST_MS;
+    for (uint32_t i = 0; i < b->wire.attempts && wait < RETRY_MAX_MS; i++)
+        wait *= 2;
+    if (wait > RETRY_MAX_MS)
+        wait = RETRY_MAX_MS;
+    b->wire.attempts++;
+    b->wire.retry_ms = weft__bridge_mono_ms(b) + wait / 2 + (int64_t)(random_next(b) % (uint64_t)(wait / 2 + 1));
+}
+
+static void connected_set(weft_bridge *b, bool connected, uint32_t topics, weft_status status)
+{
+    pthread_mutex_lock(&b->mutex);
+    b->connected = connected;
+    b->ready_topics = topics;
+    b->connect_status = status;
+    pthread_cond_broadcast(&b->changed);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+static void fence(weft_bridge *b, uint64_t newer_epoch)
+{
+    pthread_mutex_lock(&b->mutex);
+    b->fenced = true;
+    pthread_cond_broadcast(&b->changed);
+    pthread_mutex_unlock(&b->mutex);
+    weft__intake_fail(&b->intake, WEFT_FENCED);
+    weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_FENCED,
+                                          .status = WEFT_FENCED,
+                                          .node = b->node,
+                                          .epoch = newer_epoch,
+                                          .text = "a newer process holds this node name"});
+}
+
+static weft_status epoch_move_beyond(weft_bridge *b, uint64_t retained)
+{
+    uint64_t epoch = retained + 1;
+    weft_status st = weft__bridge_call(b, weft__journal_thread_begin_epoch, &epoch);
+    if (st == WEFT_OK)
+        weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_EPOCH_CHANGED,
+                                              .epoch = atomic_load(&b->epoch),
+                                              .text = "the retained epoch was ahead of this host's clock"});
+    return st;
+}
+
+/* Reads what the broker retains under this node's name: a process that is younger than us, or, on our first connection,
+ * an epoch that we have to go beyond. */
+static weft_status name_claim(weft_bridge *b)
+{
+    char topic[WEFT__TOPIC_MAX_BYTES];
+    uint8_t *bytes = NULL;
+    size_t length = 0;
+    weft__live *live = NULL;
+    weft_status st = weft__topic_node(topic, b->fabric, WEFT__TREE_LIVE, b->node);
+    if (st == WEFT_OK)
+        st = b->link_ops->peek(b->link, topic, &bytes, &length);
+    if (st == WEFT_OK && bytes != NULL && weft__live_decode(bytes, length, &live, NULL) == WEFT_OK) {
+        uint64_t epoch = atomic_load(&b->epoch);
+        if (!b->wire.first && live->epoch > epoch) {
+            fence(b, live->epoch);
+            st = WEFT_FENCED;
+        } else if (b->wire.first && live->epoch >= epoch) {
+            st = epoch_move_beyond(b, live->epoch);
+        }
+    }
+    free(live);
+    free(bytes);
+    return st;
+}
+
+static weft_status will_set(weft_bridge *b)
+{
+    uint8_t *will;
+    size_t length;
+    weft_status st = weft__bridge_live_encode(b, WEFT__LIVE_WILL, NULL, 0, &will, &length);
+    if (st != WEFT_OK)
+        return st;
+    st = b->link_ops->set_will(b->link, will, length);
+    free(will);
+    return st;
+}
+
+static weft_status birth_publish(weft_bridge *b)
+{
+    char topic[WEFT__TOPIC_MAX_BYTES];
+    weft__bytes birth = {0};
+    int token;
+    weft_status st = weft__topic_node(topic, b->fabric, WEFT__TREE_LIVE, b->node);
+    if (st == WEFT_OK)
+        st = weft__bridge_call(b, weft__journal_thread_birth, &birth);
+    if (st == WEFT_OK)
+        st = b->link_ops->publish(b->link, topic, birth.data, birth.length, 1, true, &token);
+    if (st == WEFT_OK)
+        b->wire.control_in_flight++;
+    free((void *)birth.data);
+    if (st == WEFT_OK)
+        (void)weft__bridge_call(b, weft__journal_thread_show_state, NULL);
+    return st;
+}
+
+static weft_status subscribe_fixed(weft_bridge *b)
+{
+    char live[WEFT__TOPIC_MAX_BYTES], beat[WEFT__TOPIC_MAX_BYTES], cmd[WEFT__TOPIC_MAX_BYTES];
+    char all[WEFT__TOPIC_MAX_BYTES], reply[WEFT__TOPIC_MAX_BYTES];
+    weft_status st = weft__topic_node(live, b->fabric, WEFT__TREE_LIVE, "+");
+    if (st == WEFT_OK)
+        st = weft__topic_node(beat, b->fabric, WEFT__TREE_BEAT, "+");
+    if (st == WEFT_OK)
+        st = weft__topic_cmd(cmd, b->fabric, b->node, "+", "+");
+    if (st == WEFT_OK)
+        st = weft__topic_cmd(all, b->fabric, "-", "+", "+");
+    if (st == WEFT_OK)
+        st = weft__topic_reply(reply, b->fabric, b->node, "+", "+");
+    const char *filters[] = {live, beat, cmd, all, reply};
+    for (size_t i = 0; st == WEFT_OK && i < sizeof filters / sizeof *filters; i++)
+        if (b->sends || (filters[i] != cmd && filters[i] != all))
+            st = b->link_ops->subscribe(b->link, filters[i], filters[i] == beat ? 0 : 1);
+    return st;
+}
+
+/* Brings the subscriptions for events in line with what is wanted; both ways. */
+static weft_status subscribe_topics(weft_bridge *b, uint32_t wanted)
+{
+    char filter[WEFT__TOPIC_MAX_BYTES];
+    for (unsigned number = 1; number < WEFT_TOPIC_MAX; number++) {
+        weft_topic topic = weft_topic_from_number(number);
+        uint32_t bit = (uint32_t)topic;
+        weft_status st = (wanted ^ b->wire.subscribed) & bit ? weft__topic_evt(filter, b->fabric, topic, "+") : WEFT_OK;
+        if (st == WEFT_OK && (wanted & bit) && !(b->wire.subscribed & bit))
+            st = b->link_ops->subscribe(b->link, filter, 1);
+        else if (st == WEFT_OK && !(wanted & bit) && (b->wire.subscribed & bit))
+            st = b->link_ops->unsubscribe(b->link, filter);
+        if (st != WEFT_OK)
+            return st;
+        b->wire.subscribed = (b->wire.subscribed & ~bit) | (wanted & bit);
+    }
+    return WEFT_OK;
+}
+
+static weft_status connect_steps(weft_bridge *b, const char **reason)
+{
+    bool present = b->sends && !b->opts.anonymous;
+    weft_status st = present ? name_claim(b) : WEFT_OK;
+    if (st != WEFT_OK) {
+        *reason = "the broker cannot be reached";
+        return st;
+    }
+    if (present && (st = will_set(b)) != WEFT_OK)
+        return st;
+    atomic_store(&b->link_down, false);
+    atomic_store(&b->first_connection, b->wire.first);
+    st = b->link_ops->connect(b->link, b->wire.first, &b->wire.limits, reason);
+    if (st != WEFT_OK)
+        return st;
+    b->wire.subscribed = 0;
+    b->wire.control_in_flight = 0;
+    uint32_t wanted = atomic_load(&b->interest);
+    st = subscribe_fixed(b);
+    if (st == WEFT_OK) {
+        atomic_store(&b->downlink_topics, wanted);
+        atomic_store(&b->downlink_connected, true);
+        st = subscribe_topics(b, wanted);
+    }
+    if (st == WEFT_OK && present)
+        st = birth_publish(b);
+    if (st != WEFT_OK) {
+        *reason = "the broker refused a subscription or the birth";
+        b->link_ops->disconnect(b->link);
+    }
+    return st;
+}
+
+static void connect_try(weft_bridge *b)
+{
+    const char *reason = NULL;
+    weft_status st = connect_steps(b, &reason);
+    if (st == WEFT_FENCED)
+        return;
+    if (st != WEFT_OK) {
+        connected_set(b, false, 0, st);
+        if (b->wire.failure != st)
+            weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_CONNECT_FAILED, .status = st, .text = reason});
+        b->wire.failure = st;
+        retry_schedule(b);
+        return;
+    }
+    b->wire.first = false;
+    b->wire.up = true;
+    b->wire.attempts = 0;
+    b->wire.failure = WEFT_OK;
+    b->wire.beat_ms = weft__bridge_mono_ms(b) + BEAT_MS;
+    atomic_fetch_add(&b->connects, 1);
+    connected_set(b, true, b->wire.subscribed, WEFT_OK);
+    weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_CONNECTED, .epoch = atomic_load(&b->epoch)});
+}
+
+static void acks_forget(weft_bridge *b)
+{
+    weft__node *next;
+    for (weft__node *node = weft__queue_take(&b->acks, 0); node != NULL; node = next) {
+        next = node->next;
+        free(node);
+    }
+}
+
+static void connection_lost(weft_bridge *b, const char *why)
+{
+    b->wire.up = false;
+    b->link_ops->disconnect(b->link);
+    atomic_store(&b->first_connection, false);
+    acks_forget(b);
+    if (b->uplink != NULL)
+        weft__uplink_reset(b->uplink);
+    retry_schedule(b);
+    connected_set(b, false, 0, WEFT_UNREACHABLE);
+    weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_DISCONNECTED, .status = WEFT_UNREACHABLE, .text = why});
+}
+
+/* ---- while connected ---- */
+
+static void refused_note(weft_bridge *b)
+{
+    int64_t now = weft__bridge_mono_ms(b);
+    b->wire.refused_until_ms = now + REFUSED_MS;
+    if (b->wire.refused_notice_ms == 0 || now - b->wire.refused_notice_ms >= NOTICE_MS) {
+        b->wire.refused_notice_ms = now;
+        weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_PUBLISH_REFUSED,
+                                              .status = WEFT_REFUSED,
+                                              .text = "the broker's access rules deny a topic of this node"});
+    }
+}
+
+static void acks_take(weft_bridge *b)
+{
+    weft__node *node = weft__queue_take(&b->acks, 0), *next;
+    bool moved = node != NULL;
+    for (; node != NULL; node = next) {
+        next = node->next;
+        const weft__ack *ack = (const weft__ack *)node;
+        if (ack->status == WEFT_REFUSED)
+            refused_note(b);
+        else if ((b->uplink == NULL || !weft__uplink_acked(b->uplink, ack->token)) && b->wire.control_in_flight > 0)
+            b->wire.control_in_flight--;
+        free(node);
+    }
+    if (!moved)
+        return;
+    int64_t after;
+    if (b->uplink != NULL && weft__uplink_wants_refill(b->uplink, &after))
+        weft__signal_raise(&b->journal_signal);
+    pthread_mutex_lock(&b->mutex);
+    pthread_cond_broadcast(&b->changed);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+static size_t window_size(const weft_bridge *b)
+{
+    return b->wire.limits.receive_maximum < WINDOW_MAX ? b->wire.limits.receive_maximum : WINDOW_MAX;
+}
+
+static bool window_open(const weft_bridge *b)
+{
+    size_t events = b->uplink != NULL ? weft__uplink_in_flight(b->uplink) : 0;
+    return events + b->wire.control_in_flight < window_size(b);
+}
+
+static size_t payload_limit(const weft_bridge *b)
+{
+    return b->wire.limits.max_packet_bytes > PACKET_OVERHEAD_BYTES
+               ? b->wire.limits.max_packet_bytes - PACKET_OVERHEAD_BYTES
+               : 1;
+}
+
+/* Returns false when the connection has failed. */
+static bool control_send_one(weft_bridge *b, weft__control *message)
+{
+    int token = 0;
+    if (message->length > payload_limit(b)) {
+        atomic_fetch_add(&b->control_dropped, 1);
+        return true;
+    }
+    weft_status st = b->link_ops->publish(b->link, message->topic, message->payload, message->length, message->qos,
+                                          message->retain, &token);
+    if (st == WEFT_OK && message->qos > 0)
+        b->wire.control_in_flight++;
+    else if (st != WEFT_OK)
+        atomic_fetch_add(&b->control_dropped, 1);
+    return st != WEFT_UNREACHABLE;
+}
+
+static bool control_send(weft_bridge *b)
+{
+    bool good = true;
+    while (good && window_open(b) && b->wire.control_in_flight < (window_size(b) + 1) / 2) {
+        weft__node *node = weft__queue_take(&b->control, 1);
+        if (node == NULL)
+            break;
+        weft__control *message = (weft__control *)node;
+        good = control_send_one(b, message);
+        free(message->payload);
+        free(message);
+    }
+    return good;
+}
+
+static bool event_send_one(weft_bridge *b)
+{
+    weft__outgoing message;
+    char topic[WEFT__TOPIC_MAX_BYTES];
+    int token;
+    if (!weft__uplink_next(b->uplink, payload_limit(b), &message))
+        return false;
+    weft_status st = weft__topic_evt(topic, b->fabric, message.topic, b->node);
+    if (st == WEFT_OK)
+        st = b->link_ops->publish(b->link, topic, message.bytes, message.length, 1, false, &token);
+    if (st != WEFT_OK) {
+        weft__uplink_unsend(b->uplink, &message);
+        if (st == WEFT_UNREACHABLE)
+            atomic_store(&b->link_down, true);
+        return false;
+    }
+    weft__uplink_sent(b->uplink, &message, token);
+    if (!b->wire.beat_due) {
+        b->wire.beat_due = true;
+        b->wire.beat_ms = weft__bridge_mono_ms(b) + BEAT_AFTER_BURST_MS;
+    }
+    return true;
+}
+
+static void events_send(weft_bridge *b)
+{
+    int64_t now = weft__bridge_mono_ms(b);
+    if (b->uplink == NULL || now < b->wire.refused_until_ms)
+        return;
+    if (b->wire.refused_until_ms != 0) {
+        b->wire.refused_until_ms = 0;
+        weft__uplink_reset(b->uplink);
+    }
+    for (int sent = 0; window_open(b) && event_send_one(b); acks_take(b))
+        if (++sent == EVENTS_A_ROUND) {
+            weft__signal_raise(&b->link_signal);
+            return;
+        }
+}
+
+static void beat_send(weft_bridge *b)
+{
+    int64_t now = weft__bridge_mono_ms(b);
+    if (now < b->wire.beat_ms)
+        return;
+    b->wire.beat_due = false;
+    b->wire.beat_ms = now + BEAT_MS;
+    if (!b->sends || b->opts.anonymous)
+        return;
+    weft__position positions[WEFT_TOPIC_MAX];
+    weft__beat beat = {.node = b->node, .epoch = atomic_load(&b->epoch), .streams = positions};
+    beat.stream_count = weft__uplink_sent_positions(b->uplink, beat.epoch, positions);
+    char topic[WEFT__TOPIC_MAX_BYTES];
+    uint8_t *bytes;
+    size_t length;
+    int token;
+    if (weft__topic_node(topic, b->fabric, WEFT__TREE_BEAT, b->node) != WEFT_OK ||
+        weft__beat_encode(&beat, &bytes, &length) != WEFT_OK)
+        return;
+    (void)b->link_ops->publish(b->link, topic, bytes, length, 0, false, &token);
+    free(bytes);
+}
+
+static void interest_follow(weft_bridge *b)
+{
+    uint32_t wanted = atomic_load(&b->interest);
+    if (wanted == b->wire.subscribed)
+        return;
+    atomic_store(&b->downlink_topics, wanted);
+    if (subscribe_topics(b, wanted) != WEFT_OK) {
+        atomic_store(&b->link_down, true);
+        return;
+    }
+    connected_set(b, true, b->wire.subscribed, WEFT_OK);
+}
+
+static void goodbye(weft_bridge *b)
+{
+    char topic[WEFT__TOPIC_MAX_BYTES];
+    uint8_t *bytes = NULL;
+    size_t length;
+    int token;
+    bool told = b->wire.up && b->sends && !b->opts.anonymous &&
+                weft__topic_node(topic, b->fabric, WEFT__TREE_LIVE, b->node) == WEFT_OK &&
+                weft__bridge_live_encode(b, WEFT__LIVE_GOODBYE, NULL, 0, &bytes, &length) == WEFT_OK &&
+                b->link_ops->publish(b->link, topic, bytes, length, 1, true, &token) == WEFT_OK;
+    free(bytes);
+    if (told)
+        b->wire.control_in_flight++;
+    int64_t deadline = weft__bridge_mono_ms(b) + GOODBYE_MS;
+    while (told && b->wire.control_in_flight > 0 && !atomic_load(&b->link_down) && weft__bridge_mono_ms(b) < deadline) {
+        weft__signal_wait(&b->link_signal, 10);
+        acks_take(b);
+    }
+    b->link_ops->disconnect(b->link);
+}
+
+static int64_t round_wait_ms(const weft_bridge *b)
+{
+    int64_t now = weft__bridge_mono_ms(b);
+    int64_t until = b->wire.up ? b->wire.beat_ms : b->wire.retry_ms;
+    int64_t wait = until - now;
+    return wait < 0 ? 0 : wait > ROUND_MS ? ROUND_MS : wait;
+}
+
+static void round_run(weft_bridge *b)
+{
+    if (b->wire.up && atomic_exchange(&b->link_down, false))
+        connection_lost(b, "the connection to the broker was lost");
+    if (!b->wire.up) {
+        if (weft__bridge_mono_ms(b) >= b->wire.retry_ms)
+            connect_try(b);
+        return;
+    }
+    acks_take(b);
+    interest_follow(b);
+    if (!control_send(b))
+        atomic_store(&b->link_down, true);
+    else
+        events_send(b);
+    beat_send(b);
+}
+
+void *weft__link_thread(void *bridge)
+{
+    weft_bridge *b = bridge;
+    for (;;) {
+        pthread_mutex_lock(&b->mutex);
+        bool stopping = b->link_stopping, fenced = b->fenced;
+        pthread_mutex_unlock(&b->mutex);
+        if (stopping)
+            break;
+        if (!fenced)
+            round_run(b);
+        weft__signal_wait(&b->link_signal, fenced ? ROUND_MS : round_wait_ms(b));
+    }
+    goodbye(b);
+    return NULL;
+}
