@@ -87,7 +87,7 @@ static void on_lost(void *user, const weft_lost *lost)
     if (delivery == NULL)
         return;
     delivery->lost = *lost;
-    strncpy(delivery->lost_node, lost->node, WEFT_NAME_MAX_BYTES);
+    weft__name_copy(delivery->lost_node, lost->node);
     delivery->lost.node = delivery->lost_node;
     delivery->node.bytes = sizeof *delivery;
     if (weft__queue_push(&b->deliveries, &delivery->node, true) != WEFT_OK)
@@ -159,8 +159,8 @@ static void command_take(weft_bridge *b, const weft__topic_parts *parts, const w
         strlen(command->request_id) <= WEFT_NAME_MAX_BYTES)
         replay = calloc(1, sizeof *replay);
     if (replay != NULL) {
-        strncpy(replay->to, parts->sender, WEFT_NAME_MAX_BYTES);
-        strncpy(replay->request_id, command->request_id, WEFT_NAME_MAX_BYTES);
+        weft__name_copy(replay->to, parts->sender);
+        weft__name_copy(replay->request_id, command->request_id);
         replay->epoch = command->replay.epoch;
         replay->topic = command->replay.topic;
         replay->from_seq = command->replay.from_seq;

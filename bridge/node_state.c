@@ -14,7 +14,7 @@ typedef struct session {
     struct session *newer, *older;
     weft_session_status status;
     int64_t changed_ms;
-    char id[WEFT_ID_MAX_BYTES + 1];
+    char id[];
 } session;
 
 struct weft__node_state {
@@ -134,10 +134,11 @@ static session *session_add(weft__node_state *state, const char *id)
 {
     if (state->live == SESSIONS_MAX)
         session_remove(state, state->oldest);
-    session *s = calloc(1, sizeof *s);
+    size_t length = strlen(id);
+    session *s = calloc(1, sizeof *s + length + 1);
     if (s == NULL)
         return NULL;
-    strncpy(s->id, id, WEFT_ID_MAX_BYTES);
+    memcpy(s->id, id, length);
     session **bucket = session_bucket(state, id);
     s->same_bucket = *bucket;
     *bucket = s;

@@ -1,6 +1,8 @@
 /* bridge/peers.c: a list; clusters of a thousand nodes look a peer up a few times a second each. */
 #include "bridge/peers.h"
 
+#include "bridge/topic_map.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +30,7 @@ weft__peer *weft__peers_add(weft__peers *peers, const char *node, uint64_t epoch
         return peer;
     if (peers->count == WEFT__PEERS_MAX || (peer = calloc(1, sizeof *peer)) == NULL)
         return NULL;
-    strncpy(peer->node, node, WEFT_NAME_MAX_BYTES);
+    weft__name_copy(peer->node, node);
     peer->epoch = epoch;
     peer->next = peers->first;
     peers->first = peer;

@@ -5,6 +5,8 @@
  * than they heal, so that order is lost where it could have been kept. */
 #include "bridge/stream.h"
 
+#include "bridge/topic_map.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +16,7 @@ weft__stream *weft__stream_create(const char *node, uint64_t epoch, weft_topic t
     weft__stream *s = calloc(1, sizeof *s);
     if (s == NULL)
         return NULL;
-    strncpy(s->node, node, WEFT_NAME_MAX_BYTES);
+    weft__name_copy(s->node, node);
     s->epoch = epoch;
     s->topic = topic;
     return s;

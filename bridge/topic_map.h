@@ -12,6 +12,8 @@
 
 #include "weft/wire.h"
 
+#include <string.h>
+
 enum { WEFT__TOPIC_MAX_BYTES = 1024 };
 
 typedef enum weft__tree {
@@ -53,5 +55,13 @@ weft_status weft__topic_parse(const char *topic, weft__topic_parts *ret);
  * out must hold 3 * strlen(id) + 3 bytes. unescape returns false for a bad escape. */
 void weft__topic_escape(char *out, const char *id);
 bool weft__topic_unescape(char *out, size_t out_bytes, const char *level);
+
+/* Copies a name, cut to what a name may have, into out[WEFT_NAME_MAX_BYTES + 1]. */
+static inline void weft__name_copy(char *out, const char *name)
+{
+    size_t length = strnlen(name, WEFT_NAME_MAX_BYTES);
+    memcpy(out, name, length);
+    out[length] = '\0';
+}
 
 #endif
