@@ -134,14 +134,14 @@ static void held_add(weft__stream *s, const weft_event *event, const weft__strea
     s->held_count++;
 }
 
-static void event_hand_on(weft__stream *s, const weft_event *event, bool late, const weft__stream_ops *ops,
-                          weft__stream_counts *counts)
+static void event_take_new(weft__stream *s, const weft_event *event, const weft__stream_ops *ops,
+                           weft__stream_counts *counts)
 {
-    if (s->hold_until_ms != 0 && event->id.seq > s->hold_from) {
+    if (s->hold_until_ms != 0) {
         held_add(s, event, ops, counts);
         return;
     }
-    ops->deliver(ops->user, event, late);
+    ops->deliver(ops->user, event, false);
     counts->delivered++;
 }
 
@@ -158,9 +158,14 @@ static void event_take_missing(weft__stream *s, uint64_t covered, const weft_eve
     }
     if (weft__seq_ranges_remove(&s->holes, covered + 1, seq) != WEFT_OK)
         return;
-    hold_advance(s, ops, counts);
-    event_hand_on(s, event, late, ops, counts);
     counts->healed++;
+    if (late) {
+        ops->deliver(ops->user, event, true);
+        counts->delivered++;
+        return;
+    }
+    held_add(s, event, ops, counts); /* among those that wait, so that it goes out in its place */
+    hold_advance(s, ops, counts);
 }
 
 void weft__stream_take(weft__stream *s, uint64_t prev_seq, const weft_event *const *events, size_t count,
@@ -178,7 +183,7 @@ void weft__stream_take(weft__stream *s, uint64_t prev_seq, const weft_event *con
             event_take_missing(s, covered, events[i], ops, counts);
         } else {
             s->high = seq;
-            event_hand_on(s, events[i], false, ops, counts);
+            event_take_new(s, events[i], ops, counts);
         }
         covered = seq;
     }
