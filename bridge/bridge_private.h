@@ -123,6 +123,7 @@ struct weft_bridge {
         int64_t beat_ms;
         int64_t refused_until_ms;
         int64_t refused_notice_ms;
+        uint64_t too_large_told;
         weft_status failure; /* of the last attempt, so that a cause is told once */
         uint64_t random;
     } wire;
@@ -136,6 +137,7 @@ struct weft_bridge {
     atomic_bool deliver_stopping, downlink_stopping;
     _Atomic uint64_t dropped_own, dropped_overflow, control_dropped, replayed_events, connects, lost_events;
     _Atomic int64_t dropped_notice_ms;
+    _Atomic size_t payload_max; /* what the broker takes */
 
     pthread_mutex_t mutex;
     pthread_cond_t changed;

@@ -214,6 +214,14 @@ static void replay_send(void *user, uint8_t *bytes, size_t length)
     weft__bridge_send(a->bridge, a->topic, bytes, length, 1, false);
 }
 
+/* A reply is a little larger than the batch in it. */
+static size_t replay_bytes_max(const weft_bridge *b)
+{
+    enum { REPLY_OVERHEAD_BYTES = 256 };
+    size_t limit = atomic_load(&b->payload_max);
+    return limit > REPLY_OVERHEAD_BYTES ? limit - REPLY_OVERHEAD_BYTES : 1;
+}
+
 static void replays_answer(weft_bridge *b)
 {
     weft__node *node = weft__queue_take(&b->replays, 1);
@@ -229,7 +237,7 @@ static void replays_answer(weft_bridge *b)
                                     .to_seq = replay->to_seq,
                                     .max_messages = replay->max_messages};
     if (weft__topic_reply(a.topic, b->fabric, replay->to, b->node, replay->request_id) == WEFT_OK)
-        (void)weft__replay_answer(b->journal, b->node, &request, WEFT_BATCH_MAX_BYTES, replay_send, &a, &events);
+        (void)weft__replay_answer(b->journal, b->node, &request, replay_bytes_max(b), replay_send, &a, &events);
     atomic_fetch_add(&b->replayed_events, events);
     free(node);
     if (weft__queue_count(&b->replays) > 0)

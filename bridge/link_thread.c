@@ -177,6 +177,13 @@ static weft_status subscribe_topics(weft_bridge *b, uint32_t wanted)
     return WEFT_OK;
 }
 
+static size_t payload_limit(const weft_bridge *b)
+{
+    return b->wire.limits.max_packet_bytes > PACKET_OVERHEAD_BYTES
+               ? b->wire.limits.max_packet_bytes - PACKET_OVERHEAD_BYTES
+               : 1;
+}
+
 static weft_status connect_steps(weft_bridge *b, const char **reason)
 {
     bool present = b->sends && !b->opts.anonymous;
@@ -192,6 +199,7 @@ static weft_status connect_steps(weft_bridge *b, const char **reason)
     st = b->link_ops->connect(b->link, b->wire.first, &b->wire.limits, reason);
     if (st != WEFT_OK)
         return st;
+    atomic_store(&b->payload_max, payload_limit(b));
     b->wire.subscribed = 0;
     b->wire.control_in_flight = 0;
     uint32_t wanted = atomic_load(&b->interest);
@@ -304,13 +312,6 @@ static bool window_open(const weft_bridge *b)
     return events + b->wire.control_in_flight < window_size(b);
 }
 
-static size_t payload_limit(const weft_bridge *b)
-{
-    return b->wire.limits.max_packet_bytes > PACKET_OVERHEAD_BYTES
-               ? b->wire.limits.max_packet_bytes - PACKET_OVERHEAD_BYTES
-               : 1;
-}
-
 /* Returns false when the connection has failed. */
 static bool control_send_one(weft_bridge *b, weft__control *message)
 {
@@ -365,6 +366,19 @@ static bool event_send_one(weft_bridge *b)
         b->wire.beat_ms = weft__bridge_mono_ms(b) + BEAT_AFTER_BURST_MS;
     }
     return true;
+}
+
+static void too_large_tell(weft_bridge *b)
+{
+    weft__uplink_stats stats;
+    weft__uplink_get_stats(b->uplink, &stats);
+    if (stats.too_large_events == b->wire.too_large_told)
+        return;
+    weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_LOST,
+                                          .status = WEFT_TOO_LARGE,
+                                          .count = stats.too_large_events - b->wire.too_large_told,
+                                          .text = "over the broker's packet limit"});
+    b->wire.too_large_told = stats.too_large_events;
 }
 
 static void events_send(weft_bridge *b)
@@ -463,6 +477,8 @@ static void round_run(weft_bridge *b)
         atomic_store(&b->link_down, true);
     else
         events_send(b);
+    if (b->uplink != NULL)
+        too_large_tell(b);
     beat_send(b);
 }
 

@@ -311,6 +311,18 @@ static void flight_compose_locked(weft__uplink *u, lane *l, flight *f, weft__out
     ret->length = parts[0].length;
 }
 
+/* When the list is full the position is left out: its rows are then sent once more after a restart. */
+static void acknowledged_note_locked(weft__uplink *u, const weft__journal_row *newest)
+{
+    for (size_t i = 0; i < u->acknowledged_count; i++)
+        if (u->acknowledged[i].topic == newest->topic && u->acknowledged[i].epoch == newest->epoch) {
+            u->acknowledged[i].last_seq = newest->last_seq;
+            return;
+        }
+    if (u->acknowledged_count < ACKNOWLEDGED_MAX)
+        u->acknowledged[u->acknowledged_count++] = (weft__position){newest->epoch, newest->topic, newest->last_seq};
+}
+
 bool weft__uplink_next(weft__uplink *u, size_t max_bytes, weft__outgoing *ret)
 {
     pthread_mutex_lock(&u->mutex);
@@ -319,6 +331,10 @@ bool weft__uplink_next(weft__uplink *u, size_t max_bytes, weft__outgoing *ret)
     while ((l = lane_choose_locked(u)) != NULL && l->queued->meta.length > max_bytes) {
         row *r = lane_pop_locked(u, l);
         u->stats.too_large_events += r->meta.event_count;
+        l->sent_epoch = r->meta.epoch; /* so that the beat tells of it, and whoever asks is told it is lost */
+        l->sent_seq = r->meta.last_seq;
+        if (l->flights == NULL)
+            acknowledged_note_locked(u, &r->meta);
         row_free(u, r);
     }
     if (l != NULL)
@@ -362,18 +378,6 @@ void weft__uplink_unsend(weft__uplink *u, weft__outgoing *message)
     pthread_mutex_lock(&u->mutex);
     flight_requeue_locked(u, &u->lanes[message->flight->lane], message->flight);
     pthread_mutex_unlock(&u->mutex);
-}
-
-/* When the list is full the position is left out: its rows are then sent once more after a restart. */
-static void acknowledged_note_locked(weft__uplink *u, const weft__journal_row *newest)
-{
-    for (size_t i = 0; i < u->acknowledged_count; i++)
-        if (u->acknowledged[i].topic == newest->topic && u->acknowledged[i].epoch == newest->epoch) {
-            u->acknowledged[i].last_seq = newest->last_seq;
-            return;
-        }
-    if (u->acknowledged_count < ACKNOWLEDGED_MAX)
-        u->acknowledged[u->acknowledged_count++] = (weft__position){newest->epoch, newest->topic, newest->last_seq};
 }
 
 static void lane_settle_locked(weft__uplink *u, lane *l)
