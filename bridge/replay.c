@@ -5,6 +5,7 @@
 #include "bridge/replay.h"
 
 #include "bridge/batcher.h"
+#include "bridge/split.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ typedef struct answer {
     weft__replay_send_fn send;
     void *user;
     size_t max_bytes;
+    size_t target_bytes;
     uint32_t max_messages;
     uint32_t index;
     uint64_t reached; /* everything up to here is in the answer, or lost */
@@ -98,13 +100,12 @@ static weft_status parts_add(answer *a, const weft__journal_row *row)
     return WEFT_OK;
 }
 
-static weft_status row_take(const weft__journal_row *row, void *user)
+static weft_status row_answer(answer *a, const weft__journal_row *row)
 {
-    answer *a = user;
     weft_status st = WEFT_OK;
     bool gap = row->prev_seq > a->reached;
     bool unusable = row->bytes == NULL || row->length > a->max_bytes;
-    bool full = a->part_count == PARTS_MAX || a->part_bytes + row->length > WEFT__BATCH_TARGET_BYTES;
+    bool full = a->part_count == PARTS_MAX || a->part_bytes + row->length > a->target_bytes;
     if (gap || unusable || full)
         st = parts_send(a);
     if (st == WEFT_OK && gap)
@@ -120,6 +121,22 @@ static weft_status row_take(const weft__journal_row *row, void *user)
         st = parts_add(a, row);
     if (st == WEFT_OK)
         a->reached = row->last_seq;
+    return st;
+}
+
+static weft_status row_take(const weft__journal_row *row, void *user)
+{
+    answer *a = user;
+    weft__journal_row *parts;
+    size_t count;
+    if (row->bytes == NULL || row->length <= a->max_bytes || row->event_count < 2 ||
+        weft__row_split(row, &parts, &count) != WEFT_OK)
+        return row_answer(a, row);
+    weft_status st = WEFT_OK;
+    for (size_t i = 0; st == WEFT_OK && i < count; i++)
+        if (parts[i].last_seq >= a->request->from_seq)
+            st = row_answer(a, &parts[i]);
+    weft__rows_free(parts, count);
     return st;
 }
 
@@ -159,6 +176,7 @@ weft_status weft__replay_answer(weft__journal *j, const char *node, const weft__
                   .send = send,
                   .user = user,
                   .max_bytes = max_bytes,
+                  .target_bytes = max_bytes < WEFT__BATCH_TARGET_BYTES ? max_bytes : WEFT__BATCH_TARGET_BYTES,
                   .max_messages = max == 0 || max > WEFT__REPLAY_MAX_MESSAGES ? WEFT__REPLAY_MAX_MESSAGES : max,
                   .reached = request->from_seq - 1};
     uint64_t first_kept = 0;

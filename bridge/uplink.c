@@ -5,6 +5,7 @@
 #include "bridge/uplink.h"
 
 #include "bridge/batcher.h"
+#include "bridge/split.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -249,12 +250,14 @@ static void flight_add(flight *f, row *r)
 }
 
 /* Moves the head row, and what joins it within the target size, into a flight. */
-static size_t flight_gather_locked(weft__uplink *u, lane *l, flight *f, weft__bytes *parts, size_t max_parts)
+static size_t flight_gather_locked(weft__uplink *u, lane *l, flight *f, size_t max_bytes, weft__bytes *parts,
+                                   size_t max_parts)
 {
+    size_t target = max_bytes < WEFT__BATCH_TARGET_BYTES ? max_bytes : WEFT__BATCH_TARGET_BYTES;
     size_t length = 0, count = 0;
     while (l->queued != NULL && count < max_parts) {
         const row *head = l->queued;
-        if (count > 0 && (!rows_join(f->last, head) || length + head->meta.length > WEFT__BATCH_TARGET_BYTES ||
+        if (count > 0 && (!rows_join(f->last, head) || length + head->meta.length > target ||
                           f->event_count + head->meta.event_count > WEFT__BATCH_MAX_EVENTS))
             break;
         length += head->meta.length;
@@ -294,11 +297,11 @@ static void flight_shrink_locked(weft__uplink *u, lane *l, flight *f)
     f->event_count = f->rows->meta.event_count;
 }
 
-static void flight_compose_locked(weft__uplink *u, lane *l, flight *f, weft__outgoing *ret)
+static void flight_compose_locked(weft__uplink *u, lane *l, flight *f, size_t max_bytes, weft__outgoing *ret)
 {
     enum { PARTS_MAX = 256 };
     weft__bytes parts[PARTS_MAX];
-    size_t count = flight_gather_locked(u, l, f, parts, PARTS_MAX);
+    size_t count = flight_gather_locked(u, l, f, max_bytes, parts, PARTS_MAX);
     size_t length;
     if (count > 1 && weft__batch_merge(parts, count, &f->merged, &length) == WEFT_OK) {
         ret->bytes = f->merged;
@@ -323,6 +326,44 @@ static void acknowledged_note_locked(weft__uplink *u, const weft__journal_row *n
         u->acknowledged[u->acknowledged_count++] = (weft__position){newest->epoch, newest->topic, newest->last_seq};
 }
 
+static void row_give_up_locked(weft__uplink *u, lane *l, row *r)
+{
+    u->stats.too_large_events += r->meta.event_count;
+    l->sent_epoch = r->meta.epoch; /* so that the beat tells of it, and whoever asks is told it is lost */
+    l->sent_seq = r->meta.last_seq;
+    if (l->flights == NULL)
+        acknowledged_note_locked(u, &r->meta);
+    row_free(u, r);
+}
+
+/* Puts the events of a row that is too large back into its lane one by one. */
+static bool row_split_locked(weft__uplink *u, lane *l, row *r)
+{
+    weft__journal_row *parts;
+    size_t count;
+    if (r->meta.event_count < 2 || weft__row_split(&r->meta, &parts, &count) != WEFT_OK)
+        return false;
+    row *first = NULL, *last = NULL;
+    for (size_t i = count; i > 0; i--) {
+        row *part = calloc(1, sizeof *part);
+        if (part == NULL)
+            break;
+        part->meta = parts[i - 1];
+        part->sent_before = r->sent_before;
+        part->next = first;
+        parts[i - 1].bytes = NULL;
+        first = part;
+        last = last != NULL ? last : part;
+        u->bytes += part->meta.length;
+    }
+    weft__rows_free(parts, count);
+    if (first == NULL)
+        return false;
+    rows_requeue_locked(u, l, first, last);
+    row_free(u, r);
+    return true;
+}
+
 bool weft__uplink_next(weft__uplink *u, size_t max_bytes, weft__outgoing *ret)
 {
     pthread_mutex_lock(&u->mutex);
@@ -330,17 +371,13 @@ bool weft__uplink_next(weft__uplink *u, size_t max_bytes, weft__outgoing *ret)
     flight *f = NULL;
     while ((l = lane_choose_locked(u)) != NULL && l->queued->meta.length > max_bytes) {
         row *r = lane_pop_locked(u, l);
-        u->stats.too_large_events += r->meta.event_count;
-        l->sent_epoch = r->meta.epoch; /* so that the beat tells of it, and whoever asks is told it is lost */
-        l->sent_seq = r->meta.last_seq;
-        if (l->flights == NULL)
-            acknowledged_note_locked(u, &r->meta);
-        row_free(u, r);
+        if (!row_split_locked(u, l, r))
+            row_give_up_locked(u, l, r);
     }
     if (l != NULL)
         f = calloc(1, sizeof *f);
     if (f != NULL) {
-        flight_compose_locked(u, l, f, ret);
+        flight_compose_locked(u, l, f, max_bytes, ret);
         f->lane = (unsigned)(l - u->lanes);
         ret->topic = f->rows->meta.topic;
         ret->event_count = f->event_count;
