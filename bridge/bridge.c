@@ -647,7 +647,6 @@ void weft_bridge_get_stats(weft_bridge *b, weft_bridge_stats *ret)
                                .dropped_foreign = down.dropped_foreign,
                                .dropped_overflow = atomic_load(&b->dropped_overflow) + down.dropped_bound,
                                .dropped_own = atomic_load(&b->dropped_own),
-                               .expired = down.expired,
                                .peers = down.peers,
                                .open_gaps = down.open_gaps};
     pthread_mutex_lock(&b->mutex);

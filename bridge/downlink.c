@@ -20,7 +20,6 @@ enum {
     BACKLOG_GRACE_MS = 1500, /* a node that comes back first sends what it had not got rid of */
     RETRY_MIN_MS = 250,
     RETRY_MAX_MS = 30000,
-    SKEW_MS = 5000,
 };
 
 struct weft__downlink {
@@ -42,11 +41,6 @@ struct weft__downlink {
 static void stream_deliver(void *user, const weft_event *event, bool late)
 {
     weft__downlink *d = user;
-    if (event->ttl_ms > 0 &&
-        event->accepted_ms + (int64_t)event->ttl_ms + SKEW_MS < d->opts.wall_ms(d->opts.wall_user)) {
-        d->live.expired++;
-        return;
-    }
     if (!late) {
         d->ops.deliver(d->ops.user, event);
         return;

@@ -30,8 +30,6 @@ typedef struct weft__downlink_opts {
     uint32_t hold_ms;
     uint32_t ask_timeout_ms; /* without any part of an answer; 0: 3,000 */
     uint32_t give_up_ms;     /* holes that nobody fills for so long are lost; 0: 600,000 */
-    int64_t (*wall_ms)(void *user);
-    void *wall_user;
 } weft__downlink_opts;
 
 weft_status weft__downlink_create(const weft__downlink_opts *opts, const weft__downlink_ops *ops, weft__downlink **ret);
@@ -59,7 +57,6 @@ typedef struct weft__downlink_stats {
     uint64_t dropped_corrupt;
     uint64_t dropped_foreign;
     uint64_t dropped_bound; /* more streams than the bound */
-    uint64_t expired;
     uint32_t peers;
     uint32_t open_gaps;
 } weft__downlink_stats;

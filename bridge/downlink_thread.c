@@ -130,14 +130,9 @@ static void on_dropped(void *user, const char *node, const char *reason)
         b, &(weft_notice){.kind = WEFT_NOTICE_MESSAGE_DROPPED, .status = WEFT_MALFORMED, .node = node, .text = reason});
 }
 
-static int64_t wall_ms(void *user)
-{
-    return weft_clock_wall_ms(((weft_bridge *)user)->clock);
-}
-
 weft_status weft__downlink_thread_prepare(weft_bridge *b)
 {
-    weft__downlink_opts opts = {.node = b->node, .hold_ms = b->opts.hold_ms, .wall_ms = wall_ms, .wall_user = b};
+    weft__downlink_opts opts = {.node = b->node, .hold_ms = b->opts.hold_ms};
     weft__downlink_ops ops = {
         .deliver = on_deliver, .lost = on_lost, .ask = on_ask, .peer = on_peer, .dropped = on_dropped, .user = b};
     return weft__downlink_create(&opts, &ops, &b->downlink);

@@ -85,7 +85,7 @@ static weft_status epoch_move_beyond(weft_bridge *b, uint64_t retained)
 
 /* Reads what the broker retains under this node's name: a process that is younger than us, or, on our first connection,
  * an epoch that we have to go beyond. */
-static weft_status name_claim(weft_bridge *b)
+static weft_status name_claim(weft_bridge *b, const char **reason)
 {
     char topic[WEFT__TOPIC_MAX_BYTES];
     uint8_t *bytes = NULL;
@@ -93,7 +93,7 @@ static weft_status name_claim(weft_bridge *b)
     weft__live *live = NULL;
     weft_status st = weft__topic_node(topic, b->fabric, WEFT__TREE_LIVE, b->node);
     if (st == WEFT_OK)
-        st = b->link_ops->peek(b->link, topic, &bytes, &length);
+        st = b->link_ops->peek(b->link, topic, &bytes, &length, reason);
     if (st == WEFT_OK && bytes != NULL && weft__live_decode(bytes, length, &live, NULL) == WEFT_OK) {
         uint64_t epoch = atomic_load(&b->epoch);
         if (!b->wire.first && live->epoch > epoch) {
@@ -187,11 +187,9 @@ static size_t payload_limit(const weft_bridge *b)
 static weft_status connect_steps(weft_bridge *b, const char **reason)
 {
     bool present = b->sends && !b->opts.anonymous;
-    weft_status st = present ? name_claim(b) : WEFT_OK;
-    if (st != WEFT_OK) {
-        *reason = "the broker cannot be reached";
+    weft_status st = present ? name_claim(b, reason) : WEFT_OK;
+    if (st != WEFT_OK)
         return st;
-    }
     if (present && (st = will_set(b)) != WEFT_OK)
         return st;
     atomic_store(&b->link_down, false);

@@ -144,7 +144,6 @@ typedef struct weft_bridge_stats {
     uint64_t dropped_foreign;  /* the payload's node is not the topic's */
     uint64_t dropped_overflow; /* whole messages, because handlers were slow; healed later */
     uint64_t dropped_own;      /* own messages that came back */
-    uint64_t expired;
     uint32_t peers;
     uint32_t open_gaps;
 } weft_bridge_stats;
