@@ -28,7 +28,7 @@ static int publish_words(const args *a, publisher *p)
     weft_text text = {0};
     char error[600] = "out of memory";
     weft_status st = event_words_to_json(a->rest[0], a->rest + 1, a->rest_count - 1, &text, error, sizeof error);
-    int status = st == WEFT_OK ? publisher_send(p, text.data, text.length, 1) : args_usage(a, "%s.", error);
+    int status = st == WEFT_OK ? publisher_send(p, text.data, text.length, 1) : args_usage(a, "%s", error);
     weft_text_fini(&text);
     return status;
 }
@@ -41,7 +41,7 @@ static bool words_fit(const args *a)
     weft_status st = event_words_to_json(a->rest[0], a->rest + 1, a->rest_count - 1, &text, error, sizeof error);
     weft_text_fini(&text);
     if (st != WEFT_OK)
-        args_usage(a, "%s.", error);
+        args_usage(a, "%s", error);
     return st == WEFT_OK;
 }
 
@@ -132,6 +132,7 @@ static int run(const args *a)
         choose_way(a, room, &opts) != EXIT_DONE || (json == NULL && !words_fit(a)))
         return EXIT_USAGE;
     opts.timeout_ms = (uint32_t)timeout_ms;
+    opts.source = json != NULL && strcmp(json, "-") == 0 ? "standard input" : json;
     int fd = json_open(json);
     if (fd == -2)
         return EXIT_USAGE;

@@ -6,7 +6,12 @@
 #include "nodes/options.h"
 
 /* X(NAME) */
-#define COMMAND_MAP(X)
+#define COMMAND_MAP(X)                                                                                                 \
+    X(up)                                                                                                              \
+    X(node)                                                                                                            \
+    X(pub)                                                                                                             \
+    X(sub)                                                                                                             \
+    X(decode)
 
 #define X(name) extern const command cmd_##name;
 COMMAND_MAP(X)

@@ -214,8 +214,13 @@ static const weft_schema *type_find(const char *type, char *error, size_t error_
     for (int i = 1; i < WEFT_EVENT_TYPE_COUNT && count < sizeof names / sizeof *names; i++)
         names[count++] = weft_event_type_name((weft_event_type)i);
     const char *near = word_nearest(type, names, count);
-    snprintf(error, error_bytes, "there is no event type '%s'%s%s%s", type, near != NULL ? "; did you mean " : "",
-             near != NULL ? near : "", near != NULL ? "?" : "");
+    if (near != NULL) {
+        snprintf(error, error_bytes, "there is no event type '%s'; did you mean %s?", type, near);
+        return NULL;
+    }
+    size_t at = (size_t)snprintf(error, error_bytes, "there is no event type '%.40s'; there are", type);
+    for (size_t i = 0; i < count && at < error_bytes; i++)
+        at += (size_t)snprintf(error + at, error_bytes - at, " %s", names[i]);
     return NULL;
 }
 

@@ -136,7 +136,10 @@ static void on_print_lost(const weft_lost *lost, void *user)
 
 static int fail(const char *what, const char *detail, weft_status st)
 {
-    log_say(LOG_NODE_FAILED, "%s: %s", what, detail != NULL ? detail : weft_status_text(st));
+    if (detail != NULL) /* it names what it is about */
+        log_say(LOG_NODE_FAILED, "%s", detail);
+    else
+        log_say(LOG_NODE_FAILED, "%s: %s", what, weft_status_text(st));
     return st == WEFT_INVALID ? EXIT_USAGE : EXIT_JOB_FAILED;
 }
 

@@ -29,7 +29,10 @@ struct publisher {
 
 static void say_refused(publisher *p, uint64_t number, const char *error)
 {
-    fprintf(stderr, "weft %s: line %" PRIu64 ": %s.\n", p->opts->command, number, error);
+    if (p->opts->source != NULL)
+        fprintf(stderr, "weft %s: %s:%" PRIu64 ": %s.\n", p->opts->command, p->opts->source, number, error);
+    else
+        fprintf(stderr, "weft %s: %s.\n", p->opts->command, error);
     p->refused++;
 }
 
@@ -83,7 +86,8 @@ static void on_notice(const weft_notice *notice, void *user)
     publisher *p = user;
     if (notice->kind == WEFT_NOTICE_PUBLISH_REFUSED)
         atomic_store(&p->denied, true);
-    if (notice->kind != WEFT_NOTICE_CONNECTED)
+    if (notice->kind != WEFT_NOTICE_CONNECTED && notice->kind != WEFT_NOTICE_PEER_UP &&
+        notice->kind != WEFT_NOTICE_PEER_DOWN)
         notice_log(notice, p->opts->broker.url);
 }
 
@@ -137,8 +141,8 @@ static int broker_send(publisher *p, const feed_line *line, uint64_t number)
     if (st == WEFT_OK)
         return EXIT_DONE;
     if (st == WEFT_FULL || st == WEFT_STOPPED) {
-        fprintf(stderr, "weft %s: line %" PRIu64 ": the broker at %s takes nothing more: %s.\n", p->opts->command,
-                number, p->opts->broker.url, weft_status_text(st));
+        fprintf(stderr, "weft %s: the broker at %s takes nothing more (at line %" PRIu64 "): %s.\n", p->opts->command,
+                p->opts->broker.url, number, weft_status_text(st));
         return EXIT_JOB_FAILED;
     }
     say_refused(p, number, weft_status_text(st));

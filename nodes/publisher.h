@@ -9,6 +9,7 @@ typedef struct publisher publisher;
 
 typedef struct publisher_opts {
     const char *command;     /* for messages: "pub" */
+    const char *source;      /* for messages: the file that the lines are from; NULL: there is only one event */
     const char *socket_path; /* NULL: straight to the broker */
     bool socket_required;    /* false: when nobody listens there, the broker will do */
     broker_options broker;
