@@ -8,4 +8,11 @@
 /* Feeds one input to a parser and aborts if a promise breaks; returns 0. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* A promise. Not assert: it also counts in builds without. */
+#define REQUIRE(condition)                                                                                             \
+    do {                                                                                                               \
+        if (!(condition))                                                                                              \
+            __builtin_trap();                                                                                          \
+    } while (0)
+
 #endif

@@ -1,9 +1,37 @@
-/* tests/fuzz/replay.c: gives every file of a folder to a fuzz harness: the seeds as a test, without libFuzzer. */
+/* tests/fuzz/replay.c: gives every file of a folder to a fuzz harness: the seeds as a test, without libFuzzer. Each is
+ * also given cut at every byte and with every bit flipped, a small search where there is no other. */
 #include "fuzz/fuzz.h"
 
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+enum { VARIED_BYTES = 512 }; /* of a seed's beginning */
+
+/* A copy of exactly its size, so that ASan sees a read beyond it. */
+static void run(const uint8_t *bytes, size_t size)
+{
+    uint8_t *data = malloc(size > 0 ? size : 1);
+    if (data == NULL)
+        abort();
+    memcpy(data, bytes, size);
+    (void)LLVMFuzzerTestOneInput(data, size);
+    free(data);
+}
+
+static void run_variations(uint8_t *bytes, size_t size)
+{
+    size_t varied = size < VARIED_BYTES ? size : VARIED_BYTES;
+    run(bytes, size);
+    for (size_t cut = 0; cut < varied; cut++)
+        run(bytes, cut);
+    for (size_t bit = 0; bit < 8 * varied; bit++) {
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        run(bytes, size);
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+}
 
 static int replay(const char *folder, const char *name)
 {
@@ -16,14 +44,13 @@ static int replay(const char *folder, const char *name)
     }
     size_t size = (size_t)ftell(file);
     rewind(file);
-    /* Of exactly its size, so that ASan sees a read beyond it. */
     uint8_t *data = malloc(size > 0 ? size : 1);
     if (data == NULL || fread(data, 1, size, file) != size) {
         perror(path);
         return 1;
     }
     fclose(file);
-    (void)LLVMFuzzerTestOneInput(data, size);
+    run_variations(data, size);
     free(data);
     return 0;
 }
