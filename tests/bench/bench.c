@@ -1,5 +1,6 @@
 /* tests/bench/bench.c: the program behind tests/bench/run: chooses groups, takes the rounds, writes table or JSON. */
 #include "bench/bench.h"
+#include "bench/peer.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ typedef struct bench_group {
 static const bench_group groups[] = {
     {"dispatch", bench_dispatch},
     {"codec", bench_codec},
+    {"bridge", bench_bridge},
 };
 enum { GROUP_COUNT = sizeof groups / sizeof *groups };
 
@@ -147,6 +149,8 @@ static const bench_group *group_find(const char *name)
 
 int main(int argc, char **argv)
 {
+    if (argc == 4 && strcmp(argv[1], "--peer") == 0)
+        return bench_peer_main(argv[2], argv[3]);
     bench_report report = {.opts = opts_parse(argc, argv)};
     for (int i = optind; i < argc; i++)
         (void)group_find(argv[i]);

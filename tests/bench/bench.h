@@ -42,5 +42,6 @@ int64_t bench_now_ns(void);
 /* Each reports the cases of one group. */
 void bench_dispatch(bench_report *report);
 void bench_codec(bench_report *report);
+void bench_bridge(bench_report *report);
 
 #endif
