@@ -40,7 +40,9 @@ typedef struct sqlite3_stmt sqlite3_stmt;
                   "WHERE epoch = ?1 AND topic = ?2 AND last_seq < ?3")                                                 \
     X(ROW_COUNT, "SELECT count(*), coalesce(sum(event_count), 0) FROM rows INDEXED BY rows_by_stream "                 \
                  "WHERE epoch = ?1 AND topic = ?2 AND last_seq > ?3 AND last_seq <= ?4")                               \
-    X(ROW_LOWEST, "SELECT id FROM rows INDEXED BY rows_by_priority WHERE priority = ?1 ORDER BY id LIMIT 1")           \
+    X(ROW_LOWEST, "SELECT id FROM rows INDEXED BY rows_by_priority WHERE priority = ?1 AND priority <> 2 "             \
+                  "ORDER BY id LIMIT 1")                                                                               \
+    X(ROW_NORMAL, "SELECT id FROM rows NOT INDEXED WHERE priority = 2 AND id > ?1 ORDER BY id LIMIT 1")                \
     X(STREAM_STORE, "REPLACE INTO streams VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                 \
     X(STREAM_DELETE, "DELETE FROM streams WHERE epoch = ?1 AND topic = ?2")                                            \
     X(STREAM_LOAD, "SELECT * FROM streams ORDER BY epoch, topic")                                                      \
@@ -102,8 +104,9 @@ struct weft__journal {
     size_t stream_count;
     size_t stream_capacity;
     int64_t last_id;
-    bool damage_seen;   /* close leaves the WAL in place, so that the next open checks and salvages */
-    char *damaged_path; /* what open moved aside; NULL: nothing */
+    int64_t normal_after; /* no row up to here has normal priority */
+    bool damage_seen;     /* close leaves the WAL in place, so that the next open checks and salvages */
+    char *damaged_path;   /* what open moved aside; NULL: nothing */
 
     /* Held by a transaction from begin to end, and by a checkpoint while it empties the WAL. Innermost. */
     pthread_mutex_t write_lock;

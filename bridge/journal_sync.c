@@ -6,7 +6,9 @@
  *
  * checkpoint uses a connection of its own. PASSIVE neither waits for the journal thread nor makes it wait, and lets the
  * next append begin the WAL anew if it has moved everything. Under a steady load it never has: so beyond a size the WAL
- * is emptied (TRUNCATE) with appends held off by write_lock, after passive rounds have left little to move.
+ * is begun anew by force (RESTART) with appends held off by write_lock. Passive rounds and a sync of the database
+ * before leave little to do while they wait. The file keeps its size, because writing over it is cheaper than making it
+ * grow; only one that got out of hand is cut (TRUNCATE).
  *
  * After a failed fdatasync the kernel may count pages as clean that it never wrote, and a second call would say OK. The
  * content is still in its cache: from there an emptying checkpoint brings it into the database, and only that ends the
@@ -20,20 +22,29 @@
 enum {
     PAGE_BYTES = 4096,
     PASSIVE_PAGES = 4 * 1024 * 1024 / PAGE_BYTES,
-    EMPTY_PAGES = 64 * 1024 * 1024 / PAGE_BYTES,
-    EMPTY_LEFT_PAGES = 512, /* moved while appends wait */
+    RESTART_PAGES = 64 * 1024 * 1024 / PAGE_BYTES,
+    TRUNCATE_PAGES = 256 * 1024 * 1024 / PAGE_BYTES,
+    LEFT_PAGES = 512, /* moved while appends wait */
     PASSIVE_ROUNDS = 4,
 };
 
 /* [checkpoint_lock] Returns a result of SQLite: BUSY if somebody is reading. */
-static int wal_empty(weft__journal *j)
+static int wal_empty(weft__journal *j, int mode)
 {
     (void)pthread_mutex_lock(&j->write_lock);
-    int rc = sqlite3_wal_checkpoint_v2(j->checkpointer, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    int rc = sqlite3_wal_checkpoint_v2(j->checkpointer, NULL, mode, NULL, NULL);
     if (rc == SQLITE_OK)
         atomic_store(&j->wal_pages, 0);
     (void)pthread_mutex_unlock(&j->write_lock);
     return rc;
+}
+
+/* [checkpoint_lock] Through SQLite's own descriptor: closing another one would end the process's locks on the file. */
+static int database_sync(weft__journal *j)
+{
+    sqlite3_file *file = NULL;
+    int rc = sqlite3_file_control(j->checkpointer, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    return rc == SQLITE_OK && file != NULL ? file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) : rc;
 }
 
 /* BUSY: a reader or somebody else's checkpoint; the next call tries again. */
@@ -50,10 +61,15 @@ static weft_status wal_move(weft__journal *j)
         int rc = sqlite3_wal_checkpoint_v2(j->checkpointer, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &moved);
         if (rc != SQLITE_OK)
             return checkpoint_status(j, rc);
-        if (in_wal < EMPTY_PAGES || in_wal - moved <= EMPTY_LEFT_PAGES)
+        if (in_wal < RESTART_PAGES || in_wal - moved <= LEFT_PAGES)
             break;
     }
-    return in_wal < EMPTY_PAGES ? WEFT_OK : checkpoint_status(j, wal_empty(j));
+    if (in_wal < RESTART_PAGES)
+        return WEFT_OK;
+    int rc = database_sync(j);
+    if (rc == SQLITE_OK)
+        rc = wal_empty(j, in_wal < TRUNCATE_PAGES ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_TRUNCATE);
+    return checkpoint_status(j, rc);
 }
 
 weft_status weft__journal_checkpoint(weft__journal *j)
@@ -69,7 +85,7 @@ weft_status weft__journal_checkpoint(weft__journal *j)
 static weft_status sync_repair(weft__journal *j)
 {
     (void)pthread_mutex_lock(&j->checkpoint_lock);
-    weft_status st = weft__journal_status(j->checkpointer, wal_empty(j));
+    weft_status st = weft__journal_status(j->checkpointer, wal_empty(j, SQLITE_CHECKPOINT_TRUNCATE));
     (void)pthread_mutex_unlock(&j->checkpoint_lock);
     return st;
 }

@@ -106,20 +106,29 @@ static weft_status acknowledged_drop(trim *t, weft__stream *s)
     return st == WEFT_OK ? head_refill(t, s) : st;
 }
 
-/* The oldest row of the lowest priority; 0 if there is none. */
-static weft_status lowest_find(trim *t, int64_t *ret_id)
+/* The oldest row of a priority; 0 if there is none. Those of normal priority are not in the index: the table is
+ * searched from where the last search ended, so that rows of higher priority before it are passed once in a process's
+ * life. */
+static weft_status oldest_find(weft__journal *j, weft_priority priority, int64_t *ret_id)
 {
-    sqlite3_stmt *stmt = t->j->sql[WEFT__SQL_ROW_LOWEST];
-    weft_status st = WEFT_OK;
-    *ret_id = 0;
-    for (uint64_t p = WEFT_PRIORITY_LOW; p <= WEFT_PRIORITY_CRITICAL && st == WEFT_OK && *ret_id == 0; p++) {
-        (void)weft__journal_bind(t->j, WEFT__SQL_ROW_LOWEST, &p, 1);
-        int rc = sqlite3_step(stmt);
-        st = weft__journal_result(t->j, rc);
-        if (rc == SQLITE_ROW)
-            *ret_id = sqlite3_column_int64(stmt, 0);
-        (void)sqlite3_reset(stmt);
-    }
+    bool normal = priority == WEFT_PRIORITY_NORMAL;
+    const uint64_t value = normal ? (uint64_t)j->normal_after : (uint64_t)priority;
+    sqlite3_stmt *stmt = weft__journal_bind(j, normal ? WEFT__SQL_ROW_NORMAL : WEFT__SQL_ROW_LOWEST, &value, 1);
+    int rc = sqlite3_step(stmt);
+    *ret_id = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+    if (normal && rc == SQLITE_ROW)
+        j->normal_after = *ret_id - 1;
+    else if (normal && rc == SQLITE_DONE)
+        j->normal_after = j->last_id;
+    (void)sqlite3_reset(stmt);
+    return weft__journal_result(j, rc);
+}
+
+static weft_status lowest_find(weft__journal *j, int64_t *ret_id)
+{
+    weft_status st = oldest_find(j, WEFT_PRIORITY_LOW, ret_id);
+    for (int p = WEFT_PRIORITY_NORMAL; p <= WEFT_PRIORITY_CRITICAL && st == WEFT_OK && *ret_id == 0; p++)
+        st = oldest_find(j, (weft_priority)p, ret_id);
     return st;
 }
 
@@ -151,7 +160,7 @@ static weft_status trim_oversize(trim *t)
             st = acknowledged_drop(t, s);
             continue;
         }
-        st = lowest_find(t, &id);
+        st = lowest_find(t->j, &id);
         if (id == 0)
             break;
         st = pending_drop(t, id);
