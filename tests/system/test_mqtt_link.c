@@ -67,6 +67,25 @@ static void refuses_a_message_over_the_limit(void)
     broker_destroy(b);
 }
 
+static void is_not_sent_what_would_exhaust_it(void)
+{
+    broker *b = broker_run("max_packet_size 4000000");
+    end *a = end_open(broker_url(b), "a");
+    uint8_t *large = calloc(1, 2000000);
+    int token = 0;
+    CU_ASSERT_EQUAL(ops->subscribe(a->link, "t", 1), WEFT_OK);
+    CU_ASSERT_EQUAL(ops->publish(a->link, "t", large, 2000000, 1, false, &token), WEFT_OK);
+    CU_ASSERT_EQUAL(end_say(a, "t", "small", false), WEFT_OK);
+    CU_ASSERT_TRUE(HEARS(&a->ear, acked, 2));
+    CU_ASSERT_TRUE(HEARS(&a->ear, messages, 1));
+    CU_ASSERT_STRING_EQUAL(a->ear.last_payload, "small");
+    CU_ASSERT_EQUAL(a->ear.messages, 1);
+    CU_ASSERT_EQUAL(a->ear.downs, 0);
+    free(large);
+    end_close(a);
+    broker_destroy(b);
+}
+
 static void names_the_cause_of_a_failed_connect(void)
 {
     char url[64];
@@ -312,6 +331,7 @@ int main(int argc, char **argv)
                                        CASE(stops_delivery_at_unsubscribe),
                                        CASE(reports_what_the_broker_allows),
                                        CASE(refuses_a_message_over_the_limit),
+                                       CASE(is_not_sent_what_would_exhaust_it),
                                        CASE(names_the_cause_of_a_failed_connect),
                                        CASE(refuses_what_is_no_url),
                                        CASE(tells_bad_credentials_from_a_broken_way),
