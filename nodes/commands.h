@@ -11,7 +11,8 @@
     X(node)                                                                                                            \
     X(pub)                                                                                                             \
     X(sub)                                                                                                             \
-    X(decode)
+    X(decode)                                                                                                          \
+    X(simulate)
 
 #define X(name) extern const command cmd_##name;
 COMMAND_MAP(X)
