@@ -65,7 +65,7 @@ static int run(const args *a)
 const command cmd_simulate = {
     .name = "simulate",
     .synopsis = "[OPTION]… --out DIR",
-    .summary = "write transcripts of simulated agents",
+    .summary = "Writes transcripts of simulated agents.",
     .details = "The files have the form of a coding agent's transcripts. Their totals, counted while generating, are\n"
                "printed as one JSON object.\n",
     .options = options,
