@@ -1,0 +1,253 @@
+"""A broker and weft processes for the system tests: everything on loopback, in one directory, and ended at the end.
+
+Waits poll a condition against a deadline. The tests find the program in $WEFT; without mosquitto they are skipped (77).
+"""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+WEFT = os.environ.get("WEFT", "weft")
+DEADLINE_S = 30
+
+
+def mosquitto():
+    return shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
+def main():
+    """Runs the tests of the calling script; skipped as a whole where there is no broker."""
+    if mosquitto() is None or shutil.which("mosquitto_sub") is None:
+        print("skipped: mosquitto and its clients are not installed")
+        sys.exit(77)
+    unittest.main(verbosity=2)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(condition, what, deadline_s=DEADLINE_S):
+    end = time.monotonic() + deadline_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {deadline_s} s in vain: {what}")
+        time.sleep(0.01)
+
+
+class Process:
+    """A child whose output goes to files, so that nothing ever blocks on a pipe."""
+
+    def __init__(self, fabric, name, argv, stdin=subprocess.DEVNULL, env=None):
+        self.out_path = os.path.join(fabric.directory, f"{name}.out")
+        self.err_path = os.path.join(fabric.directory, f"{name}.err")
+        with open(self.out_path, "ab") as out, open(self.err_path, "ab") as err:
+            self.child = subprocess.Popen(argv, stdin=stdin, stdout=out, stderr=err, env={**fabric.env, **(env or {})})
+
+    def out(self):
+        with open(self.out_path, encoding="utf-8") as file:
+            return file.read()
+
+    def err(self):
+        with open(self.err_path, encoding="utf-8") as file:
+            return file.read()
+
+    def signal(self, number):
+        self.child.send_signal(number)
+
+    def wait(self, deadline_s=DEADLINE_S):
+        return self.child.wait(deadline_s)
+
+    def kill(self):
+        if self.child.poll() is None:
+            self.child.kill()
+        self.child.wait()
+
+
+class Fabric:
+    """One broker (started by start_broker), any number of nodes and subscribers."""
+
+    def __init__(self):
+        self.directory = tempfile.mkdtemp(prefix="weft-system-")
+        os.mkdir(self.path("run"), 0o700)
+        self.env = {**os.environ, "XDG_RUNTIME_DIR": self.path("run"), "XDG_STATE_HOME": self.path("state")}
+        self.port = free_port()
+        self.url = f"mqtt://127.0.0.1:{self.port}"
+        self.broker = None
+        self.processes = []
+        self.count = 0
+
+    def path(self, *parts):
+        return os.path.join(self.directory, *parts)
+
+    def close(self):
+        for process in reversed(self.processes):
+            process.kill()
+        shutil.rmtree(self.directory)
+
+    def spawn(self, name, argv, **more):
+        self.count += 1
+        process = Process(self, f"{self.count}-{name}", argv, **more)
+        self.processes.append(process)
+        return process
+
+    def start_broker(self):
+        with open(self.path("mosquitto.conf"), "w", encoding="utf-8") as file:
+            file.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 128\n"
+                       f"max_queued_messages 100000\npersistence true\npersistence_location {self.directory}/\n"
+                       + ("user root\n" if os.geteuid() == 0 else ""))
+        self.broker = self.spawn("broker", [mosquitto(), "-c", self.path("mosquitto.conf")])
+        wait_for(self.accepts, "the broker accepts connections")
+
+    def accepts(self):
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def weft(self, *words, stdin=None, timeout=DEADLINE_S):
+        """Runs a command to its end; returns what subprocess.run does."""
+        return subprocess.run([WEFT, *words], input=stdin, capture_output=True, env=self.env, timeout=timeout,
+                              check=False)
+
+    def start_node(self, name, *words, ready=True, **more):
+        node = self.spawn(name, [WEFT, "node", "--broker", self.url, "--node", name, *words], **more)
+        if ready:
+            wait_for(lambda: "ready " in node.out() or node.child.poll() is not None, f"{name} is ready")
+            assert node.child.poll() is None, node.err()
+        return node
+
+    def start_up(self, name, *words):
+        """A node that is also connected."""
+        node = self.start_node(name, *words)
+        wait_for(lambda: "broker-connected" in node.err(), f"{name} is connected")
+        return node
+
+    def socket_of(self, name):
+        return self.path("run", "weft", f"{name}.sock")
+
+    def start_sub(self, *words):
+        """A subscriber that hears already; its events are lines of JSON."""
+        sub = self.spawn("sub", [WEFT, "sub", "--broker", self.url, "--json", *words])
+        wait_for(lambda: self.hears(sub), "the subscriber hears")
+        return sub
+
+    def hears(self, sub):
+        """Says something with a marker until it arrives: a subscription has no other sign from outside."""
+        self.weft("pub", "--broker", self.url, "shutdown_requested", "reason=marker", "session_id=marker",
+                  "agent_id=marker")
+        return "marker" in sub.out() or sub.child.poll() is not None
+
+
+def events(process):
+    """The events that a subscriber has printed, without the markers."""
+    found = [json.loads(line) for line in process.out().splitlines() if line.endswith("}")]
+    return [event for event in found if event.get("sessionId") != "marker"]
+
+
+def sessions(process):
+    return [event.get("sessionId") for event in events(process)]
+
+
+class Feeder:
+    """A feeder of a node's socket with bare hands: keeps what is unanswered, repeats it after a loss."""
+
+    def __init__(self, path, feed=None):
+        self.path = path
+        self.feed = feed
+        self.unanswered = {}
+        self.next = 1
+        self.refused = {}
+        self.connections = 0
+        self.connect()
+
+    def connect(self):
+        self.stream = wait_for(self.try_connect, f"somebody listens at {self.path}")
+        self.connections += 1
+        self.buffer = b""
+        if self.feed is None:
+            return
+        greeting = {"feed": self.feed, "line": min(self.unanswered, default=self.next)}
+        self.stream.sendall(json.dumps(greeting).encode() + b"\n")
+        answer = self.answer()
+        assert answer["feed"] == self.feed, answer
+
+    def try_connect(self):
+        stream = socket.socket(socket.AF_UNIX)
+        stream.settimeout(DEADLINE_S)
+        try:
+            stream.connect(self.path)
+            return stream
+        except OSError:
+            stream.close()
+            return None
+
+    def answer(self):
+        while b"\n" not in self.buffer:
+            more = self.stream.recv(65536)
+            if not more:
+                raise ConnectionError("the node went")
+            self.buffer += more
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return json.loads(line)
+
+    def send(self, event):
+        self.unanswered[self.next] = json.dumps(event).encode() + b"\n"
+        self.next += 1
+        try:
+            self.stream.sendall(self.unanswered[self.next - 1])
+        except OSError:
+            self.recover()
+
+    def recover(self):
+        while True:
+            self.stream.close()
+            try:
+                self.connect()
+                for line in sorted(self.unanswered):
+                    self.stream.sendall(self.unanswered[line])
+                return
+            except (OSError, ConnectionError):
+                continue
+
+    def flush(self):
+        while self.unanswered:
+            try:
+                answer = self.answer()
+            except (OSError, ConnectionError):
+                self.recover()
+                continue
+            line = answer.get("ok", answer.get("line"))
+            assert line == min(self.unanswered), (answer, min(self.unanswered))
+            if "error" in answer:
+                self.refused[line] = answer["error"]
+            del self.unanswered[line]
+
+    def close(self):
+        self.stream.close()
+
+
+class FabricTest(unittest.TestCase):
+    """A fabric for each test, without a broker yet."""
+
+    def setUp(self):
+        self.fabric = Fabric()
+        self.addCleanup(self.fabric.close)
+
+    def expect(self, result, status, *parts):
+        text = result.stderr.decode()
+        self.assertEqual(result.returncode, status, text)
+        for part in parts:
+            self.assertIn(part, text)
+
+
+SIGINT, SIGTERM, SIGKILL = signal.SIGINT, signal.SIGTERM, signal.SIGKILL
