@@ -343,9 +343,13 @@ weft_status broker_process_restart(broker_process *b, char *reason, size_t reaso
     return start_once(b, reason, reason_bytes);
 }
 
-void broker_process_wait_end(const broker_process *b)
+pid_t broker_process_pid(const broker_process *b)
 {
-    pid_t pid = b->pid;
+    return b->pid;
+}
+
+void broker_process_wait_end(pid_t pid)
+{
     siginfo_t info;
     while (pid != 0 && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR)
         continue;

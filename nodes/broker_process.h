@@ -2,13 +2,14 @@
  *
  * It ends with the thread that started it (Linux: parent death signal), and lives in a session of its own, so that a
  * Ctrl-C at the terminal reaches only us and the node can still say goodbye through it.
- * Threads: one makes all calls, but wait_end. */
+ * Threads: one makes all calls on a broker. */
 #ifndef WEFT_NODES_BROKER_PROCESS_H
 #define WEFT_NODES_BROKER_PROCESS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "weft/status.h"
 
@@ -40,7 +41,9 @@ void broker_process_stop(broker_process *b);
 weft_status broker_process_restart(broker_process *b, char *reason, size_t reason_bytes);
 /* Whether the child runs. */
 bool broker_process_is_running(broker_process *b);
-/* Blocks until the child has ended, by itself or by another thread's call. Threads: any, while it exists. */
-void broker_process_wait_end(const broker_process *b);
+/* The child's id, 0 when it does not run. */
+pid_t broker_process_pid(const broker_process *b);
+/* Blocks until that child has ended, by itself or by another thread's call; leaves it to be reaped. Threads: any. */
+void broker_process_wait_end(pid_t pid);
 
 #endif

@@ -24,7 +24,8 @@ static const option_row rows[] = {
 
 /* Written before the thread starts, but died. */
 typedef struct watch {
-    broker_process *broker;
+    const char *url;
+    pid_t broker;
     pthread_t thread;
     atomic_bool ending; /* we take the broker down ourselves */
     atomic_bool died;
@@ -37,7 +38,7 @@ static void *watch_run(void *user)
     if (atomic_load(&w->ending))
         return NULL;
     atomic_store(&w->died, true);
-    log_say(LOG_BROKER_DIED, "the broker at %s ended by itself", broker_process_url(w->broker));
+    log_say(LOG_BROKER_DIED, "the broker at %s ended by itself", w->url);
     node_stop();
     return NULL;
 }
@@ -61,7 +62,7 @@ static void on_ready(const node_opts *opts)
 
 static int run_node(const node_opts *opts, broker_process *broker)
 {
-    watch w = {.broker = broker};
+    watch w = {.url = broker_process_url(broker), .broker = broker_process_pid(broker)};
     if (pthread_create(&w.thread, NULL, watch_run, &w) != 0) {
         fprintf(stderr, "weft up: cannot start a thread.\n");
         return EXIT_JOB_FAILED;

@@ -86,15 +86,20 @@ class Fabric:
         self.url = f"mqtt://127.0.0.1:{self.port}"
         self.broker = None
         self.processes = []
+        self.feeders = []
         self.count = 0
 
     def path(self, *parts):
         return os.path.join(self.directory, *parts)
 
     def close(self):
+        for feeder in self.feeders:
+            feeder.close()
         for process in reversed(self.processes):
             process.kill()
+        reports = [process.err() for process in self.processes if "Sanitizer" in process.err()]
         shutil.rmtree(self.directory)
+        assert not reports, "\n".join(reports)
 
     def spawn(self, name, argv, **more):
         self.count += 1
@@ -134,6 +139,10 @@ class Fabric:
 
     def socket_of(self, name):
         return self.path("run", "weft", f"{name}.sock")
+
+    def feeder(self, path, feed=None):
+        self.feeders.append(Feeder(path, feed))
+        return self.feeders[-1]
 
     def start_sub(self, *words):
         """A subscriber that hears already; its events are lines of JSON."""

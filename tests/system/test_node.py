@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 
-from fabric import SIGINT, SIGKILL, SIGTERM, WEFT, FabricTest, Feeder, events, main, sessions, wait_for
+from fabric import SIGINT, SIGKILL, SIGTERM, WEFT, FabricTest, events, main, sessions, wait_for
 
 
 def numbered(count, start=0):
@@ -39,17 +39,16 @@ class ComesAndGoes(FabricTest):
         twin = self.fabric.start_node("host-a", "--socket", self.fabric.path("other.sock"), ready=False)
         self.assertEqual(twin.wait(), 1)
         self.assertIn("journal.db", twin.err())
-        feeder = Feeder(path)
+        feeder = self.fabric.feeder(path)
         feeder.send(start_of("s1"))
         feeder.flush()
-        feeder.close()
 
     def test_a_socket_left_by_a_killed_node_is_replaced(self):
         node = self.fabric.start_node("host-a")
         node.kill()
         self.assertTrue(os.path.exists(self.fabric.socket_of("host-a")))
         self.fabric.start_node("host-a")
-        Feeder(self.fabric.socket_of("host-a")).close()
+        self.fabric.feeder(self.fabric.socket_of("host-a"))
 
     def test_the_older_of_two_nodes_with_one_name_stops_and_says_so(self):
         self.fabric.start_broker()
@@ -58,10 +57,9 @@ class ComesAndGoes(FabricTest):
                                      self.fabric.path("newer.sock"))
         self.assertEqual(older.wait(), 4)
         self.assertIn("node-fenced", older.err())
-        feeder = Feeder(self.fabric.path("newer.sock"))
+        feeder = self.fabric.feeder(self.fabric.path("newer.sock"))
         feeder.send(start_of("s1"))
         feeder.flush()
-        feeder.close()
         newer.signal(SIGTERM)
         self.assertEqual(newer.wait(), 0)
 
@@ -69,7 +67,7 @@ class ComesAndGoes(FabricTest):
         self.fabric.start_broker()
         node = self.fabric.start_up("host-a")
         sub = self.fabric.start_sub("--topic", "session", "--topic", "system")
-        feeder = Feeder(self.fabric.socket_of("host-a"))
+        feeder = self.fabric.feeder(self.fabric.socket_of("host-a"))
         for session in numbered(2000):
             feeder.send(start_of(session))
         feeder.flush()
@@ -80,7 +78,7 @@ class ComesAndGoes(FabricTest):
 
     def test_a_second_signal_ends_at_once(self):
         node = self.fabric.start_node("host-a", "--drain-timeout", "1000")
-        feeder = Feeder(self.fabric.socket_of("host-a"))
+        feeder = self.fabric.feeder(self.fabric.socket_of("host-a"))
         feeder.send(start_of("s1"))
         feeder.flush()
         node.signal(SIGINT)
@@ -127,7 +125,7 @@ class SurvivesKills(FabricTest):
         self.assertEqual(live, sorted(live, key=lambda s: int(s[1:])))
 
     def test_the_node_is_killed_while_it_is_fed(self):
-        feeder = Feeder(self.fabric.socket_of("host-a"), feed="trace")
+        feeder = self.fabric.feeder(self.fabric.socket_of("host-a"), feed="trace")
         for i, session in enumerate(numbered(3000)):
             feeder.send(start_of(session))
             if i in (700, 1900):
@@ -140,7 +138,7 @@ class SurvivesKills(FabricTest):
         self.expect_all(3000)
 
     def test_the_broker_is_killed_while_the_node_is_fed(self):
-        feeder = Feeder(self.fabric.socket_of("host-a"))
+        feeder = self.fabric.feeder(self.fabric.socket_of("host-a"))
         for i, session in enumerate(numbered(3000)):
             feeder.send(start_of(session))
             if i in (700, 1900):
@@ -151,7 +149,7 @@ class SurvivesKills(FabricTest):
 
     def test_lines_are_taken_while_the_broker_is_away_and_sent_when_it_is_back(self):
         self.fabric.broker.kill()
-        feeder = Feeder(self.fabric.socket_of("host-a"))
+        feeder = self.fabric.feeder(self.fabric.socket_of("host-a"))
         for session in numbered(500):
             feeder.send(start_of(session))
         feeder.flush()
@@ -160,7 +158,7 @@ class SurvivesKills(FabricTest):
         self.expect_all(500)
 
     def test_a_group_and_its_state_are_both_there_or_neither(self):
-        feeder = Feeder(self.fabric.socket_of("host-a"), feed="groups")
+        feeder = self.fabric.feeder(self.fabric.socket_of("host-a"), feed="groups")
         for i in range(200):
             feeder.send({"events": [start_of(f"s{2 * i}"), start_of(f"s{2 * i + 1}")], "state": f"group {i}"})
             if i == 120:
