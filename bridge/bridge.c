@@ -228,19 +228,25 @@ static void pending_count(weft_bridge *b)
     b->pending_at_open = stats.pending_events;
 }
 
-static weft_status journal_make(weft_bridge *b, const char **reason)
+weft_status weft__bridge_journal_open(weft_bridge *b, weft__journal **ret, const char **reason)
 {
     weft__journal_opts opts = {.path = b->opts.journal_path,
                                .max_bytes = b->opts.journal_max_bytes,
                                .retention_ms = b->opts.journal_retention_ms};
     bool damaged = false;
-    weft_status st = weft__journal_open(&opts, &b->journal, &damaged, reason);
+    weft_status st = weft__journal_open(&opts, ret, &damaged, reason);
+    if (st == WEFT_OK && damaged)
+        weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_JOURNAL_DAMAGED,
+                                              .status = WEFT_CORRUPT,
+                                              .text = weft__journal_damaged_path(*ret)});
+    return st;
+}
+
+static weft_status journal_make(weft_bridge *b, const char **reason)
+{
+    weft_status st = weft__bridge_journal_open(b, &b->journal, reason);
     if (st != WEFT_OK)
         return st;
-    if (damaged)
-        weft__bridge_notice(
-            b,
-            &(weft_notice){.kind = WEFT_NOTICE_JOURNAL_DAMAGED, .status = WEFT_CORRUPT, .text = b->opts.journal_path});
     pending_count(b);
     st = weft__node_state_create(&b->state);
     if (st == WEFT_OK)
@@ -255,6 +261,7 @@ static void primitives_init(weft_bridge *b)
 {
     pthread_mutex_init(&b->mutex, NULL);
     pthread_mutex_init(&b->notice_mutex, NULL);
+    pthread_mutex_init(&b->journal_mutex, NULL);
     weft__cond_init(&b->changed);
     weft__signal *signals[] = {&b->journal_signal, &b->sync_signal, &b->link_signal, &b->downlink_signal,
                                &b->deliver_signal};
@@ -436,6 +443,7 @@ void weft_bridge_destroy(weft_bridge *b)
         weft__signal_fini(signals[i]);
     pthread_cond_destroy(&b->changed);
     pthread_mutex_destroy(&b->notice_mutex);
+    pthread_mutex_destroy(&b->journal_mutex);
     pthread_mutex_destroy(&b->mutex);
     free(b->strings);
     free(b);

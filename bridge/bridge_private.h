@@ -7,7 +7,7 @@
  * Each thread owns one file (journal_thread.c, link_thread.c, downlink_thread.c with deliver) and what is marked with
  * its name here. All waits for progress (flush, drain, ready) are on `changed`, under `mutex`.
  *
- * Lock order  mutex, then the uplink's or the intake's own; those and the queues' are leaves. */
+ * Lock order  journal_mutex alone; mutex, then the uplink's or the intake's own; those and the queues' are leaves. */
 #ifndef WEFT_BRIDGE_PRIVATE_H
 #define WEFT_BRIDGE_PRIVATE_H
 
@@ -100,7 +100,8 @@ struct weft_bridge {
     weft__queue inbound, deliveries, control, acks, replays, calls;
 
     /* journal thread */
-    weft__journal *journal; /* sync and checkpoint: the sync thread */
+    weft__journal *journal;        /* replaced under journal_mutex; sync and checkpoint: the sync thread, under it */
+    pthread_mutex_t journal_mutex;
     weft__batcher batcher;
     weft__node_state *state;
     bool state_changed;
@@ -172,6 +173,9 @@ void weft__bridge_on_acked(void *bridge, int token, weft_status status);
 void weft__bridge_on_down(void *bridge);
 
 weft_status weft__downlink_thread_prepare(weft_bridge *b);
+
+/* Opens the journal, tells of a damaged one. */
+weft_status weft__bridge_journal_open(weft_bridge *b, weft__journal **ret, const char **reason);
 
 void weft__bridge_notice(weft_bridge *b, const weft_notice *notice);
 int64_t weft__bridge_mono_ms(const weft_bridge *b);

@@ -236,7 +236,7 @@ static weft_batch *batch_verify(weft__downlink *d, const char *sender, weft_topi
     if (strcmp(batch->node, sender) != 0) {
         d->live.dropped_foreign++;
         d->ops.dropped(d->ops.user, sender, "the payload names another node than the topic");
-    } else if (batch->event_count > 0 && batch->topic != topic) {
+    } else if (batch->topic != 0 && batch->topic != topic) {
         message_drop(d, sender, WEFT_MALFORMED, "events of another topic than the message's");
     } else {
         return batch;
@@ -386,11 +386,11 @@ static void peer_born(weft__downlink *d, weft__peer *peer, const weft__live *liv
     peer->epoch = live->epoch;
     previous_take(d, &known, live, now_ms);
     streams_retry(d, peer->node, now_ms);
-    if (!peer->up) {
-        peer->up = true;
-        d->peers.up++;
+    bool news = !peer->up || live->epoch > known.epoch;
+    d->peers.up += !peer->up;
+    peer->up = true;
+    if (news)
         d->ops.peer(d->ops.user, peer->node, live->epoch, true, NULL);
-    }
 }
 
 void weft__downlink_live(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, bool known_before,

@@ -69,7 +69,7 @@ static void calls_run(weft_bridge *b)
     for (weft__node *node = weft__queue_take(&b->calls, 0); node != NULL; node = next) {
         next = node->next;
         weft__call *call = (weft__call *)node;
-        call->status = call->run(b, call->user);
+        call->status = b->journal != NULL ? call->run(b, call->user) : WEFT_CORRUPT;
         pthread_mutex_lock(&b->mutex);
         call->done = true;
         pthread_cond_broadcast(&b->changed);
@@ -77,17 +77,43 @@ static void calls_run(weft_bridge *b)
     }
 }
 
+/* A damaged journal does not mend by itself: opening it anew moves the damage aside and keeps what can be read. */
+static weft_status journal_reopen(weft_bridge *b)
+{
+    const char *reason;
+    pthread_mutex_lock(&b->journal_mutex);
+    weft__journal_close(b->journal);
+    b->journal = NULL;
+    weft_status st = weft__bridge_journal_open(b, &b->journal, &reason);
+    pthread_mutex_unlock(&b->journal_mutex);
+    uint64_t last = 0;
+    if (st == WEFT_OK && (st = weft__journal_last_epoch(b->journal, &last)) == WEFT_OK && last < atomic_load(&b->epoch))
+        st = weft__journal_begin_epoch(b->journal, atomic_load(&b->epoch));
+    return st;
+}
+
+static weft_status journal_append(weft_bridge *b, weft__journal_row *rows, size_t count, const weft__feed_mark *marks,
+                                  size_t mark_count)
+{
+    weft_status st = b->journal != NULL ? WEFT_OK : journal_reopen(b);
+    if (st == WEFT_OK)
+        st = weft__journal_append(b->journal, rows, count, marks, mark_count);
+    if (st == WEFT_CORRUPT && (st = journal_reopen(b)) == WEFT_OK)
+        st = weft__journal_append(b->journal, rows, count, marks, mark_count);
+    return st;
+}
+
 /* Appends until it works or the bridge is told to stop. */
 static weft_status append_with_patience(weft_bridge *b, weft__journal_row *rows, size_t count,
                                         const weft__feed_mark *marks, size_t mark_count)
 {
-    weft_status st = weft__journal_append(b->journal, rows, count, marks, mark_count);
+    weft_status st = journal_append(b, rows, count, marks, mark_count);
     bool failed = st != WEFT_OK;
     while (st != WEFT_OK && !journal_must_stop(b)) {
         journal_failing(b, st);
         calls_run(b);
         weft__signal_wait(&b->journal_signal, RETRY_MS);
-        st = weft__journal_append(b->journal, rows, count, marks, mark_count);
+        st = journal_append(b, rows, count, marks, mark_count);
     }
     if (failed && st == WEFT_OK)
         journal_failing(b, WEFT_OK);
@@ -169,6 +195,8 @@ static void groups_write(weft_bridge *b, weft__group *groups)
 static void acknowledgements_note(weft_bridge *b)
 {
     weft__position positions[WEFT_TOPIC_MAX];
+    if (b->journal == NULL)
+        return;
     size_t count = weft__uplink_take_acknowledged(b->uplink, positions, WEFT_TOPIC_MAX);
     for (size_t i = 0; i < count; i++)
         (void)weft__journal_acknowledge(b->journal, positions[i].epoch, positions[i].topic, positions[i].last_seq);
@@ -362,7 +390,9 @@ void *weft__sync_thread(void *bridge)
         bool behind = written > b->synced_receipt;
         pthread_mutex_unlock(&b->mutex);
         if (behind && (waited_for || stopping || weft__bridge_mono_ms(b) - synced_ms >= SYNC_MS)) {
-            weft_status st = weft__journal_sync(b->journal);
+            pthread_mutex_lock(&b->journal_mutex);
+            weft_status st = b->journal != NULL ? weft__journal_sync(b->journal) : WEFT_IO;
+            pthread_mutex_unlock(&b->journal_mutex);
             synced_ms = weft__bridge_mono_ms(b);
             pthread_mutex_lock(&b->mutex);
             if (st == WEFT_OK)
@@ -372,6 +402,9 @@ void *weft__sync_thread(void *bridge)
         }
         if (stopping)
             return NULL;
-        (void)weft__journal_checkpoint(b->journal);
+        pthread_mutex_lock(&b->journal_mutex);
+        if (b->journal != NULL)
+            (void)weft__journal_checkpoint(b->journal);
+        pthread_mutex_unlock(&b->journal_mutex);
     }
 }
