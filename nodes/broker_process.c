@@ -327,6 +327,12 @@ void broker_process_kill(broker_process *b)
     reap(b);
 }
 
+void broker_process_freeze(broker_process *b)
+{
+    if (broker_process_is_running(b))
+        (void)kill(b->pid, SIGSTOP);
+}
+
 void broker_process_stop(broker_process *b)
 {
     if (!broker_process_is_running(b))

@@ -35,6 +35,8 @@ const char *broker_process_url(const broker_process *b);
 
 /* SIGKILL: it writes nothing and closes nothing. Blocks until the child is gone. */
 void broker_process_kill(broker_process *b);
+/* SIGSTOP: its sockets stay open and silent, until kill. */
+void broker_process_freeze(broker_process *b);
 /* Asks it to end, and insists after 5 s. */
 void broker_process_stop(broker_process *b);
 /* After kill or stop: starts it again on the same port with the same files. As start. */

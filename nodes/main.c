@@ -2,6 +2,7 @@
 #include "nodes/commands.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const command *const table[] = {
@@ -58,6 +59,8 @@ static int run_help(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    unsetenv("http_proxy"); /* Paho would go through them, and knows no exceptions */
+    unsetenv("https_proxy");
     if (argc < 2) {
         print_overview(stderr);
         return EXIT_USAGE;
