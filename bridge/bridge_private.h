@@ -100,7 +100,7 @@ struct weft_bridge {
     weft__queue inbound, deliveries, control, acks, replays, calls;
 
     /* journal thread */
-    weft__journal *journal;        /* replaced under journal_mutex; sync and checkpoint: the sync thread, under it */
+    weft__journal *journal; /* replaced under journal_mutex; sync and checkpoint: the sync thread, under it */
     pthread_mutex_t journal_mutex;
     weft__batcher batcher;
     weft__node_state *state;

@@ -204,13 +204,14 @@ static void acknowledgements_note(weft_bridge *b)
 
 typedef struct refill {
     weft__uplink *uplink;
+    uint64_t epoch;
     size_t rows;
 } refill;
 
 static weft_status refill_row(const weft__journal_row *row, void *user)
 {
     refill *r = user;
-    weft_status st = weft__uplink_refill(r->uplink, row);
+    weft_status st = weft__uplink_refill(r->uplink, row, row->epoch != r->epoch);
     r->rows += st == WEFT_OK;
     return st;
 }
@@ -221,7 +222,7 @@ static void uplink_refill(weft_bridge *b)
     int64_t after;
     if (!weft__uplink_wants_refill(b->uplink, &after))
         return;
-    refill r = {.uplink = b->uplink};
+    refill r = {.uplink = b->uplink, .epoch = atomic_load(&b->epoch)};
     weft_status st = weft__journal_each_pending(b->journal, after, ROWS, refill_row, &r);
     if (st == WEFT_OK && r.rows < ROWS)
         weft__uplink_refilled(b->uplink);

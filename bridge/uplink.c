@@ -147,7 +147,7 @@ bool weft__uplink_wants_refill(weft__uplink *u, int64_t *ret_after_id)
     return wants;
 }
 
-weft_status weft__uplink_refill(weft__uplink *u, const weft__journal_row *source)
+weft_status weft__uplink_refill(weft__uplink *u, const weft__journal_row *source, bool again)
 {
     weft_status st = WEFT_OK;
     pthread_mutex_lock(&u->mutex);
@@ -167,6 +167,7 @@ weft_status weft__uplink_refill(weft__uplink *u, const weft__journal_row *source
             memcpy(bytes, source->bytes, source->length);
             r->meta = *source;
             r->meta.bytes = bytes;
+            r->sent_before = again;
             lane_append_locked(u, r);
         }
     }

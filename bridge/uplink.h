@@ -22,8 +22,9 @@ void weft__uplink_destroy(weft__uplink *u);
 void weft__uplink_push(weft__uplink *u, weft__journal_row *rows, size_t count);
 /* Whether rows wait in the journal and there is room for them; those with an id above *ret_after_id come next. */
 bool weft__uplink_wants_refill(weft__uplink *u, int64_t *ret_after_id);
-/* Adds a row read back from the journal (bytes are copied). Returns OK, or FULL (not added: the bound is reached). */
-weft_status weft__uplink_refill(weft__uplink *u, const weft__journal_row *row);
+/* Adds a row read back from the journal (bytes are copied); `again`: it may have been sent before, by an earlier life.
+ * Returns OK, or FULL (not added: the bound is reached). */
+weft_status weft__uplink_refill(weft__uplink *u, const weft__journal_row *row, bool again);
 /* Nothing more is in the journal than what the uplink holds. */
 void weft__uplink_refilled(weft__uplink *u);
 /* Drops a queued row that the journal had to give up. */

@@ -127,7 +127,7 @@ typedef struct weft_bridge_stats {
     uint64_t refused_full;  /* publishes refused because the intake was full or the journal failing */
     uint64_t sent_events;   /* events sent for the first time */
     uint64_t sent_messages; /* evt messages sent, repeats included */
-    uint64_t resent_events; /* events sent again because an acknowledgement was missing */
+    uint64_t resent_events;     /* sent again, or by a later life: an acknowledgement was missing */
     uint64_t acked_events;
     uint64_t pending_events;    /* written, not yet acknowledged */
     uint64_t replayed_events;   /* sent again because a peer asked */
