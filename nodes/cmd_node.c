@@ -3,6 +3,10 @@
 #include "nodes/node.h"
 #include "nodes/places.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
 static const option_row rows[] = {
     BROKER_OPTION_ROWS,
     {"node", 'n', "NAME", "this node's name (the host's)"},
@@ -10,6 +14,7 @@ static const option_row rows[] = {
     {"socket", 's', "PATH", "take lines at this socket ($XDG_RUNTIME_DIR/weft/NODE.sock, /tmp/weft-UID/NODE.sock)"},
     {"stdin", 0, NULL, "take lines from standard input too, and end when it ends"},
     {"print", 'p', NULL, "print every event that passes, this node's and the others'"},
+    {"stats", 0, NULL, "print the node's figures as one JSON line when it has stopped"},
     {"drain-timeout", 0, "S", "seconds that a stop waits for the broker (10)"},
     {0},
 };
@@ -17,6 +22,36 @@ static const option_row rows[] = {
 static void on_ready(const node_opts *opts)
 {
     printf("ready %s\n", opts->socket_path);
+    (void)fflush(stdout);
+}
+
+typedef struct figure {
+    const char *name;
+    size_t offset; /* of a uint64_t in weft_bridge_stats */
+} figure;
+
+#define FIGURE(name)                                                                                                   \
+    {                                                                                                                  \
+#name, offsetof(weft_bridge_stats, name)                                                                       \
+    }
+
+static const figure figures[] = {
+    FIGURE(epoch),           FIGURE(connects),         FIGURE(published),         FIGURE(written),
+    FIGURE(sent_events),     FIGURE(sent_messages),    FIGURE(resent_events),     FIGURE(acked_events),
+    FIGURE(pending_events),  FIGURE(replayed_events),  FIGURE(lost_events),       FIGURE(received_messages),
+    FIGURE(received_events), FIGURE(delivered_events), FIGURE(duplicates),        FIGURE(gaps),
+    FIGURE(healed_events),   FIGURE(lost_reports),     FIGURE(dropped_malformed), FIGURE(dropped_corrupt),
+    FIGURE(dropped_foreign), FIGURE(dropped_overflow),
+};
+
+static void on_stopped(const weft_bridge_stats *stats)
+{
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+        uint64_t value;
+        memcpy(&value, (const char *)stats + figures[i].offset, sizeof value);
+        printf("%s\"%s\":%" PRIu64, i == 0 ? "{" : ",", figures[i].name, value);
+    }
+    printf("}\n");
     (void)fflush(stdout);
 }
 
@@ -34,6 +69,7 @@ static int run(const args *a)
         !args_seconds(a, "drain-timeout", 10000, &drain_ms))
         return EXIT_USAGE;
     opts.drain_ms = (uint32_t)drain_ms;
+    opts.on_stopped = args_flag(a, "stats") ? on_stopped : NULL;
     opts.journal_path = journal;
     if (!places_journal(args_text(a, "state-dir", NULL), opts.broker.fabric, opts.node, journal, &reason))
         return args_usage(a, "%s.", reason);

@@ -229,6 +229,8 @@ static int down(node *n)
             " acknowledged, %" PRIu64 " received",
             lines.counts.lines, lines.counts.refused, lines.counts.duplicates, events.sent_events, events.acked_events,
             events.received_events);
+    if (n->opts->on_stopped != NULL)
+        n->opts->on_stopped(&events);
     if (atomic_load(&n->fenced))
         return EXIT_FENCED;
     return drained != WEFT_OK && n->opts->standard_input ? EXIT_JOB_FAILED : EXIT_DONE;

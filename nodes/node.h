@@ -15,6 +15,8 @@ typedef struct node_opts {
     uint32_t drain_ms;   /* how long a stop waits for the broker */
     /* Called once lines are taken; may be NULL. */
     void (*on_ready)(const struct node_opts *opts);
+    /* Called with the final figures once the node has stopped; may be NULL. */
+    void (*on_stopped)(const weft_bridge_stats *stats);
 } node_opts;
 
 /* Runs until SIGTERM or SIGINT, node_stop, or the end of standard input; a second signal ends the process at once.
