@@ -12,7 +12,8 @@
     X(pub)                                                                                                             \
     X(sub)                                                                                                             \
     X(decode)                                                                                                          \
-    X(simulate)
+    X(simulate)                                                                                                        \
+    X(demo)
 
 #define X(name) extern const command cmd_##name;
 COMMAND_MAP(X)

@@ -1,0 +1,164 @@
+/* nodes/demo_view.c: redraws the same lines of the terminal four times a second. */
+#include "nodes/demo_view.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "nodes/deadline.h"
+
+enum { ROWS_MAX = 64, REDRAW_MS = 250, LINE_MS = 1000, BAR_CELLS = 40 };
+
+struct demo_view {
+    FILE *out;
+    demo_observer *observer;
+    const demo_feed *feed;
+    uint64_t lines;
+    bool terminal;
+    int64_t started_ms;
+    size_t drawn; /* lines of the last table */
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    bool stopping; /* [mutex] */
+};
+
+/* 1,234,567 */
+static const char *grouped(char out[32], uint64_t value)
+{
+    char digits[24];
+    int length = snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
+    char *at = out;
+    for (int i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0)
+            *at++ = ',';
+        *at++ = digits[i];
+    }
+    *at = '\0';
+    return out;
+}
+
+static void row_print(FILE *out, const observer_row *row)
+{
+    char sessions[32], requests[32], calls[32], errors[32], tokens[32];
+    fprintf(out, "  %-20.20s %9s %11s %11s %7s %17s %12.2f\n", row->node, grouped(sessions, row->sessions),
+            grouped(requests, row->llm_requests), grouped(calls, row->tool_calls), grouped(errors, row->tool_errors),
+            grouped(tokens, row->tokens), weft_usd(row->cost_nano_usd));
+}
+
+static size_t table_print(FILE *out, demo_observer *observer, observer_row *ret_sum)
+{
+    observer_row rows[ROWS_MAX];
+    size_t count = demo_observer_rows(observer, rows, ROWS_MAX, ret_sum);
+    fprintf(out, "  %-20s %9s %11s %11s %7s %17s %12s\n", "host", "sessions", "LLM calls", "tool calls", "errors",
+            "tokens", "USD");
+    for (size_t i = 0; i < count; i++)
+        row_print(out, &rows[i]);
+    row_print(out, ret_sum);
+    return count + 2;
+}
+
+void demo_view_table(FILE *out, demo_observer *observer)
+{
+    observer_row sum;
+    (void)table_print(out, observer, &sum);
+}
+
+static unsigned percent(const demo_view *v)
+{
+    uint64_t done = demo_feed_progress(v->feed);
+    return v->lines == 0 ? 100 : (unsigned)(done * 100 / v->lines);
+}
+
+static void terminal_draw(demo_view *v)
+{
+    observer_row sum;
+    observer_count count;
+    char bar[BAR_CELLS + 1];
+    unsigned done = percent(v);
+    for (unsigned i = 0; i < BAR_CELLS; i++)
+        bar[i] = i * 100 < done * BAR_CELLS ? '#' : '.';
+    bar[BAR_CELLS] = '\0';
+    if (v->drawn > 0)
+        fprintf(v->out, "\033[%zuA\033[J", v->drawn);
+    v->drawn = table_print(v->out, v->observer, &sum);
+    demo_observer_get_count(v->observer, &count);
+    fprintf(v->out, "  [%s] %3u%%  %llu events in %lld s\n", bar, done, (unsigned long long)count.events,
+            (long long)((deadline_now_ms() - v->started_ms) / 1000));
+    v->drawn++;
+    fflush(v->out);
+}
+
+static void line_draw(demo_view *v)
+{
+    observer_row rows[ROWS_MAX], sum;
+    size_t hosts = demo_observer_rows(v->observer, rows, ROWS_MAX, &sum);
+    char calls[32], tokens[32];
+    fprintf(v->out, "%3u%%  hosts %zu  sessions %llu  tool calls %s  tokens %s  USD %.2f\n", percent(v), hosts,
+            (unsigned long long)sum.sessions, grouped(calls, sum.tool_calls), grouped(tokens, sum.tokens),
+            weft_usd(sum.cost_nano_usd));
+    fflush(v->out);
+}
+
+static void draw(demo_view *v)
+{
+    if (v->terminal)
+        terminal_draw(v);
+    else
+        line_draw(v);
+}
+
+static void *view_run(void *user)
+{
+    demo_view *v = user;
+    pthread_mutex_lock(&v->mutex);
+    while (!v->stopping) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        int64_t ns = until.tv_nsec + (v->terminal ? REDRAW_MS : LINE_MS) * 1000000LL;
+        until.tv_sec += ns / 1000000000;
+        until.tv_nsec = ns % 1000000000;
+        pthread_cond_timedwait(&v->wake, &v->mutex, &until);
+        pthread_mutex_unlock(&v->mutex);
+        draw(v);
+        pthread_mutex_lock(&v->mutex);
+    }
+    pthread_mutex_unlock(&v->mutex);
+    return NULL;
+}
+
+weft_status demo_view_start(FILE *out, demo_observer *observer, const demo_feed *feed, uint64_t lines, demo_view **ret)
+{
+    demo_view *v = calloc(1, sizeof *v);
+    if (v == NULL)
+        return WEFT_NO_MEMORY;
+    *v = (demo_view){.out = out,
+                     .observer = observer,
+                     .feed = feed,
+                     .lines = lines,
+                     .terminal = isatty(fileno(out)),
+                     .started_ms = deadline_now_ms()};
+    pthread_mutex_init(&v->mutex, NULL);
+    pthread_cond_init(&v->wake, NULL);
+    if (pthread_create(&v->thread, NULL, view_run, v) != 0) {
+        free(v);
+        return WEFT_NO_MEMORY;
+    }
+    *ret = v;
+    return WEFT_OK;
+}
+
+void demo_view_stop(demo_view *v)
+{
+    if (v == NULL)
+        return;
+    pthread_mutex_lock(&v->mutex);
+    v->stopping = true;
+    pthread_cond_signal(&v->wake);
+    pthread_mutex_unlock(&v->mutex);
+    pthread_join(v->thread, NULL);
+    pthread_cond_destroy(&v->wake);
+    pthread_mutex_destroy(&v->mutex);
+    free(v);
+}
