@@ -78,15 +78,30 @@ static void count_dropped(weft__slot *slot, weft__subscription *sub, weft__put_r
         count_overflow(slot, sub, n);
 }
 
-static void mail_put(weft_dispatcher *d, weft__slot *slot, weft__subscription *sub, weft__mail mail, bool wait)
+/* Returns whether the mailbox took the mail over: not if it is full, would block, and was only tried. */
+static bool mail_put(weft_dispatcher *d, weft__slot *slot, weft__subscription *sub, weft__mail mail,
+                     weft__put_mode mode)
 {
     uint64_t dropped;
     bool schedule;
-    weft__put_result result = weft__mailbox_put(&sub->mailbox, mail, wait, &dropped, &schedule);
+    weft__put_result result = weft__mailbox_put(&sub->mailbox, mail, mode, &dropped, &schedule);
     if (dropped > 0)
         count_dropped(slot, sub, result, dropped);
     if (schedule)
         sub_schedule(d, sub);
+    return result != WEFT__PUT_FULL;
+}
+
+/* Waits for room where that can end: not in the mailbox of the very handler that publishes, and not if it were the last
+ * worker that could make room anywhere. */
+static void mail_put_full(weft_dispatcher *d, weft__slot *slot, weft__subscription *sub, weft__mail mail)
+{
+    if (weft__slots_running_here(&d->slots, sub->id) || !weft__pool_wait_begin(&d->pool)) {
+        (void)mail_put(d, slot, sub, mail, WEFT__PUT_NOW);
+        return;
+    }
+    (void)mail_put(d, slot, sub, mail, WEFT__PUT_WAIT);
+    weft__pool_wait_end(&d->pool);
 }
 
 /* No memory for a mail: to the subscriber it is one more event that did not fit. */
@@ -94,12 +109,6 @@ static void mail_miss(weft_dispatcher *d, weft__subscription *sub, uint64_t n)
 {
     if (weft__mailbox_miss(&sub->mailbox, n))
         sub_schedule(d, sub);
-}
-
-/* A handler that publishes to its own full mailbox would wait for itself. */
-static bool may_wait(weft_dispatcher *d, weft__subscription *sub)
-{
-    return sub->mailbox.overflow == WEFT_OVERFLOW_BLOCK && !weft__slots_running_here(&d->slots, sub->id);
 }
 
 static void event_queue(delivery *y, weft__subscription *sub)
@@ -111,7 +120,8 @@ static void event_queue(delivery *y, weft__subscription *sub)
         return;
     }
     weft__mail mail = {.event = kept, .origin = y->origin};
-    mail_put(y->d, y->slot, sub, mail, may_wait(y->d, sub));
+    if (!mail_put(y->d, y->slot, sub, mail, WEFT__PUT_TRY))
+        mail_put_full(y->d, y->slot, sub, mail);
 }
 
 static void deliver_queued(delivery *y, const weft__entries *queued)
@@ -181,7 +191,7 @@ static void lost_queue(weft_dispatcher *d, weft__slot *slot, weft__subscription 
 {
     weft__mail mail = {.lost = weft__lost_copy(lost), .origin = WEFT_ORIGIN_REMOTE};
     if (mail.lost != NULL)
-        mail_put(d, slot, sub, mail, false);
+        (void)mail_put(d, slot, sub, mail, WEFT__PUT_NOW);
     else
         mail_miss(d, sub, weft__lost_count(lost));
 }

@@ -91,15 +91,19 @@ static void miss_locked(weft__mailbox *box, const weft__mail *mail)
 }
 
 /* Leaves in *mail what is to be dropped, if anything. */
-static weft__put_result put_locked(weft__mailbox *box, weft__mail *mail, bool wait)
+static weft__put_result put_locked(weft__mailbox *box, weft__mail *mail, weft__put_mode mode)
 {
-    if (wait && box->depth == box->max && box->overflow == WEFT_OVERFLOW_BLOCK)
+    if (mode == WEFT__PUT_WAIT && box->overflow == WEFT_OVERFLOW_BLOCK)
         await_room_locked(box);
     if (box->state != WEFT__MAILBOX_OPEN)
         return box->state == WEFT__MAILBOX_CLOSED ? WEFT__PUT_CLOSED : WEFT__PUT_STOPPED;
     weft__put_result result = WEFT__PUT_STORED;
     weft__mail dropped = {0};
     if (box->depth == box->max) {
+        if (mode == WEFT__PUT_TRY && box->overflow == WEFT_OVERFLOW_BLOCK) {
+            *mail = dropped;
+            return WEFT__PUT_FULL;
+        }
         if (box->overflow != WEFT_OVERFLOW_DROP_OLDEST) {
             miss_locked(box, mail);
             return WEFT__PUT_DROPPED;
@@ -113,11 +117,11 @@ static weft__put_result put_locked(weft__mailbox *box, weft__mail *mail, bool wa
     return result;
 }
 
-weft__put_result weft__mailbox_put(weft__mailbox *box, weft__mail mail, bool wait, uint64_t *ret_dropped_events,
-                                   bool *ret_schedule)
+weft__put_result weft__mailbox_put(weft__mailbox *box, weft__mail mail, weft__put_mode mode,
+                                   uint64_t *ret_dropped_events, bool *ret_schedule)
 {
     pthread_mutex_lock(&box->lock);
-    weft__put_result result = put_locked(box, &mail, wait);
+    weft__put_result result = put_locked(box, &mail, mode);
     *ret_schedule = result <= WEFT__PUT_DISPLACED && schedule_locked(box);
     pthread_mutex_unlock(&box->lock);
     *ret_dropped_events = mail.event != NULL;

@@ -22,10 +22,18 @@ typedef enum weft__mailbox_state {
     WEFT__MAILBOX_CLOSED,  /* of an ended subscription, for good */
 } weft__mailbox_state;
 
+/* What a put does when a mailbox that blocks is full. */
+typedef enum weft__put_mode {
+    WEFT__PUT_TRY,  /* returns FULL; the mail stays the caller's */
+    WEFT__PUT_WAIT, /* waits for room up to the deadline, then drops */
+    WEFT__PUT_NOW,  /* drops */
+} weft__put_mode;
+
 typedef enum weft__put_result {
     WEFT__PUT_STORED,
     WEFT__PUT_DISPLACED, /* stored; the oldest mail was dropped for it */
     WEFT__PUT_DROPPED,   /* full: the new mail was dropped */
+    WEFT__PUT_FULL,      /* full: nothing was done */
     WEFT__PUT_STOPPED,   /* refused, dropped */
     WEFT__PUT_CLOSED,    /* refused, dropped */
 } weft__put_result;
@@ -50,11 +58,11 @@ weft_status weft__mailbox_init(weft__mailbox *box, uint32_t max, weft_overflow o
 /* Releases what is left in it. */
 void weft__mailbox_fini(weft__mailbox *box);
 
-/* Puts a mail, which is the mailbox's from here on. `wait` lets a mailbox with WEFT_OVERFLOW_BLOCK block.
+/* Puts a mail, which is the mailbox's from here on unless the result is FULL.
  * *ret_dropped_events: how many events (not records) were dropped by this call.
  * *ret_schedule: the mailbox has just got something to do and must be given to a worker. */
-weft__put_result weft__mailbox_put(weft__mailbox *box, weft__mail mail, bool wait, uint64_t *ret_dropped_events,
-                                   bool *ret_schedule);
+weft__put_result weft__mailbox_put(weft__mailbox *box, weft__mail mail, weft__put_mode mode,
+                                   uint64_t *ret_dropped_events, bool *ret_schedule);
 /* Counts n events as lost by overflow that could not even be put. Returns whether it must be given to a worker. */
 bool weft__mailbox_miss(weft__mailbox *box, uint64_t n);
 

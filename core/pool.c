@@ -9,6 +9,9 @@
 
 #include "core/deadline.h"
 
+/* The pool whose worker this thread is; NULL: of none. */
+static _Thread_local weft__pool *working_for;
+
 struct weft__pool_worker {
     pthread_t thread;
     weft__pool *pool;
@@ -83,6 +86,7 @@ static void *worker_main(void *argument)
 {
     struct weft__pool_worker *worker = argument;
     weft__pool *pool = worker->pool;
+    working_for = pool;
     pthread_mutex_lock(&pool->lock);
     while (!pool->quit) {
         if (pool->head != NULL)
@@ -126,6 +130,26 @@ void weft__pool_push(weft__pool *pool, weft__job *job)
     *pool->tail = job;
     pool->tail = &job->next;
     pthread_cond_signal(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+bool weft__pool_wait_begin(weft__pool *pool)
+{
+    if (working_for != pool)
+        return true;
+    pthread_mutex_lock(&pool->lock);
+    bool may = pool->stuck + 1 < pool->started;
+    pool->stuck += may;
+    pthread_mutex_unlock(&pool->lock);
+    return may;
+}
+
+void weft__pool_wait_end(weft__pool *pool)
+{
+    if (working_for != pool)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pool->stuck--;
     pthread_mutex_unlock(&pool->lock);
 }
 

@@ -29,6 +29,7 @@ typedef struct weft__pool {
     unsigned started;                  /* [lock] */
     unsigned running;                  /* [lock] jobs being run */
     unsigned idle_waiters;             /* [lock] */
+    unsigned stuck;                    /* [lock] workers that wait for room, inside a job */
     bool quit;                         /* [lock] */
 } weft__pool;
 
@@ -42,6 +43,10 @@ void weft__pool_fini(weft__pool *pool);
 weft_status weft__pool_start(weft__pool *pool);
 /* Queues a job behind the others. */
 void weft__pool_push(weft__pool *pool, weft__job *job);
+/* Whether the calling thread may wait for what other jobs must do: any thread but a worker may, and a worker as long as
+ * another one is left to run those jobs. If so, call weft__pool_wait_end afterwards. */
+bool weft__pool_wait_begin(weft__pool *pool);
+void weft__pool_wait_end(weft__pool *pool);
 /* Waits until no job is queued or runs. deadline may be NULL. Returns false if the deadline came first. */
 bool weft__pool_wait_idle(weft__pool *pool, const struct timespec *deadline);
 

@@ -176,8 +176,11 @@ static void witness_lost(const weft_lost *lost, void *user)
 static void witnesses_subscribe(world *w)
 {
     weft_filter cost = {.topics = WEFT_TOPIC_COST};
-    weft_subscribe_opts queued = {
-        .queued = true, .queue_max = QUEUE_MAX, .overflow = WEFT_OVERFLOW_BLOCK, .block_ms = PATIENCE_MS};
+    weft_subscribe_opts queued = {.queued = true,
+                                  .queue_max = QUEUE_MAX,
+                                  .overflow = WEFT_OVERFLOW_BLOCK,
+                                  .block_ms = 5,
+                                  .on_lost = witness_lost};
     weft_subscribe_opts small = {.queued = true, .queue_max = 1, .on_lost = witness_lost};
     CU_ASSERT_EQUAL(weft_subscribe(w->bus, NULL, witness_call, &w->all, &w->all.sub), WEFT_OK);
     CU_ASSERT_EQUAL(weft_subscribe(w->bus, &cost, witness_fail, &w->failing, &w->failing.sub), WEFT_OK);
@@ -210,8 +213,8 @@ static void check_counts(world *w)
     CU_ASSERT_EQUAL(w->failing.calls, w->of_cost);
     CU_ASSERT_EQUAL(stats_of(w, &w->failing).errors, w->of_cost);
     CU_ASSERT_EQUAL(total.handler_errors, w->of_cost);
-    CU_ASSERT_EQUAL(w->queued.calls, w->of_cost);
-    CU_ASSERT_EQUAL(stats_of(w, &w->queued).dropped_overflow, 0);
+    CU_ASSERT_EQUAL(w->queued.calls + w->queued.lost, w->of_cost);
+    CU_ASSERT_EQUAL(stats_of(w, &w->queued).dropped_overflow, w->queued.lost);
     CU_ASSERT_EQUAL(w->small.calls + w->small.lost, w->published);
     CU_ASSERT_EQUAL(stats_of(w, &w->small).dropped_overflow, w->small.lost);
     CU_ASSERT_EQUAL(total.handled, w->all.calls + w->queued.calls + w->small.calls + w->churn_calls);
@@ -239,4 +242,42 @@ static void every_event_is_accounted_for_and_no_ended_handler_runs(void)
     weft_dispatcher_destroy(w.bus);
 }
 
-SUITE(core_dispatcher_stress, CASE(every_event_is_accounted_for_and_no_ended_handler_runs))
+/* ---- reading while the subscriptions are replaced ---- */
+
+typedef struct replacing {
+    weft_dispatcher *bus;
+    atomic_bool done;
+} replacing;
+
+static void *publish_until_done(void *user)
+{
+    replacing *r = user;
+    while (!r->done)
+        CU_ASSERT_EQUAL(weft_publish(r->bus, &(weft_event){.type = WEFT_AGENT_START}), WEFT_OK);
+    return NULL;
+}
+
+/* For the sanitizers: a publisher that trusts what it read before it raised its guard reads freed memory. */
+static void nobody_reads_a_freed_snapshot(void)
+{
+    replacing r = {0};
+    witness w = {0};
+    weft_filter cost = {.topics = WEFT_TOPIC_COST};
+    pthread_t threads[THREADS];
+    CU_ASSERT_EQUAL_FATAL(weft_dispatcher_create(NULL, &r.bus), WEFT_OK);
+    for (int i = 0; i < THREADS; i++)
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, publish_until_done, &r), 0);
+    for (int i = 0; i < 20000; i++) {
+        weft_subscription sub = {0};
+        CU_ASSERT_EQUAL(weft_subscribe(r.bus, &cost, witness_call, &w, &sub), WEFT_OK);
+        CU_ASSERT_EQUAL(weft_unsubscribe(r.bus, sub), WEFT_OK);
+    }
+    r.done = true;
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    CU_ASSERT_EQUAL(w.calls, 0);
+    weft_dispatcher_destroy(r.bus);
+}
+
+SUITE(core_dispatcher_stress, CASE(nobody_reads_a_freed_snapshot),
+      CASE(every_event_is_accounted_for_and_no_ended_handler_runs))

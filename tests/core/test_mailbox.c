@@ -22,7 +22,7 @@ static weft__put_result put(weft__mailbox *box, uint64_t number)
 {
     uint64_t dropped;
     bool schedule;
-    weft__put_result result = weft__mailbox_put(box, numbered(number), true, &dropped, &schedule);
+    weft__put_result result = weft__mailbox_put(box, numbered(number), WEFT__PUT_WAIT, &dropped, &schedule);
     CU_ASSERT_EQUAL(dropped, result != WEFT__PUT_STORED);
     return result;
 }
@@ -162,8 +162,8 @@ static void a_displaced_loss_record_is_not_lost(void)
     bool schedule;
     box_init(&box, 1, WEFT_OVERFLOW_DROP_OLDEST, 0);
     weft__mail record = {.lost = weft__lost_copy(&(weft_lost){.node = "n", .count = 40})};
-    CU_ASSERT_EQUAL(weft__mailbox_put(&box, record, false, &dropped, &schedule), WEFT__PUT_STORED);
-    CU_ASSERT_EQUAL(weft__mailbox_put(&box, numbered(1), false, &dropped, &schedule), WEFT__PUT_DISPLACED);
+    CU_ASSERT_EQUAL(weft__mailbox_put(&box, record, WEFT__PUT_NOW, &dropped, &schedule), WEFT__PUT_STORED);
+    CU_ASSERT_EQUAL(weft__mailbox_put(&box, numbered(1), WEFT__PUT_NOW, &dropped, &schedule), WEFT__PUT_DISPLACED);
     CU_ASSERT_EQUAL(dropped, 0);
     CU_ASSERT_EQUAL(take(&box, &untold), 1);
     CU_ASSERT_EQUAL(untold, 40);
@@ -176,9 +176,9 @@ static void asks_for_a_worker_once(void)
     uint64_t dropped;
     bool schedule;
     box_init(&box, 8, WEFT_OVERFLOW_DROP_OLDEST, 0);
-    weft__mailbox_put(&box, numbered(1), false, &dropped, &schedule);
+    weft__mailbox_put(&box, numbered(1), WEFT__PUT_NOW, &dropped, &schedule);
     CU_ASSERT(schedule);
-    weft__mailbox_put(&box, numbered(2), false, &dropped, &schedule);
+    weft__mailbox_put(&box, numbered(2), WEFT__PUT_NOW, &dropped, &schedule);
     CU_ASSERT_FALSE(schedule);
     CU_ASSERT_FALSE(weft__mailbox_miss(&box, 1));
     CU_ASSERT_EQUAL(take(&box, NULL), 1);
@@ -201,7 +201,8 @@ typedef struct reader {
     atomic_int most_inside;
     atomic_uint count;
     uint64_t seen[SEEN_MAX];
-    uint64_t lost;
+    atomic_uint_fast64_t lost;
+    uint64_t expected; /* handled and lost together, in the end */
     weft_lost last_lost;
     unsigned lost_before; /* events seen when the first loss was told */
 } reader;
@@ -275,6 +276,27 @@ static void queued_events_come_in_order_and_are_copies(void)
     CU_ASSERT_EQUAL_FATAL(r.count, 1000);
     for (uint64_t i = 0; i < 1000; i++)
         CU_ASSERT_EQUAL(r.seen[i], i + 1);
+    weft_dispatcher_destroy(bus);
+}
+
+static weft_status publish_the_effect(const weft_event *event, void *user)
+{
+    if (event->session_mutation.seq == 1)
+        publish(user, 2);
+    return WEFT_OK;
+}
+
+static void an_effect_stands_behind_its_cause(void)
+{
+    reader r = {0};
+    weft_dispatcher *bus = bus_create(NULL);
+    CU_ASSERT_EQUAL(weft_subscribe(bus, NULL, publish_the_effect, bus, NULL), WEFT_OK);
+    read_queued(&r, bus, 8, WEFT_OVERFLOW_DROP_OLDEST);
+    publish(bus, 1);
+    CU_ASSERT_EQUAL(weft_dispatcher_stop(bus, PATIENCE_MS, NULL), WEFT_OK);
+    CU_ASSERT_EQUAL(r.count, 2);
+    CU_ASSERT_EQUAL(r.seen[0], 1);
+    CU_ASSERT_EQUAL(r.seen[1], 2);
     weft_dispatcher_destroy(bus);
 }
 
@@ -355,6 +377,12 @@ static weft_status publish_to_itself(const weft_event *event, void *user)
     return WEFT_OK;
 }
 
+static bool read_or_lost_all(void *user)
+{
+    reader *r = user;
+    return r->count + r->lost == r->expected;
+}
+
 static bool read_two(void *user)
 {
     return ((reader *)user)->count >= 2;
@@ -373,6 +401,52 @@ static void a_handler_does_not_wait_for_its_own_mailbox(void)
     CU_ASSERT_EQUAL(r.count, 2);
     CU_ASSERT_EQUAL(stats_of(r.bus).dropped_overflow, 1);
     weft_dispatcher_destroy(r.bus);
+}
+
+typedef struct producer {
+    weft_dispatcher *bus;
+    uint64_t events;
+} producer;
+
+static weft_status produce(const weft_event *event, void *user)
+{
+    const producer *p = user;
+    (void)event;
+    for (uint64_t number = 1; number <= p->events; number++)
+        publish(p->bus, number);
+    return WEFT_OK;
+}
+
+/* A queued handler feeds a queued reader that holds one event. */
+static void produce_for(reader *r, uint32_t workers, uint64_t events)
+{
+    producer p = {.bus = bus_create(&(weft_dispatcher_opts){.workers = workers}), .events = events};
+    weft_filter to_reader = {.topics = WEFT_TOPIC_SESSION}, to_producer = {.topics = WEFT_TOPIC_AGENT};
+    weft_subscribe_opts queued = {
+        .queued = true, .queue_max = 1, .overflow = WEFT_OVERFLOW_BLOCK, .block_ms = AN_HOUR_MS, .on_lost = note_lost};
+    CU_ASSERT_EQUAL(weft_subscribe_with(p.bus, &to_reader, &queued, read_one, r, NULL), WEFT_OK);
+    CU_ASSERT_EQUAL(weft_subscribe_with(p.bus, &to_producer, &queued, produce, &p, NULL), WEFT_OK);
+    CU_ASSERT_EQUAL(weft_publish(p.bus, &(weft_event){.type = WEFT_AGENT_START}), WEFT_OK);
+    r->expected = events;
+    CU_ASSERT(suite_wait(read_or_lost_all, r, PATIENCE_MS));
+    weft_dispatcher_destroy(p.bus);
+}
+
+static void a_worker_waits_while_another_can_make_room(void)
+{
+    reader r = {0};
+    produce_for(&r, 2, 500);
+    CU_ASSERT_EQUAL(r.count, 500);
+    CU_ASSERT_EQUAL(r.lost, 0);
+}
+
+/* If it waited, it would for an hour. */
+static void the_last_worker_does_not_wait(void)
+{
+    reader r = {0};
+    produce_for(&r, 1, 500);
+    CU_ASSERT_EQUAL(r.count, 1);
+    CU_ASSERT_EQUAL(r.lost, 499);
 }
 
 static void expired_events_are_counted_not_handled(void)
@@ -471,7 +545,9 @@ static void stop_counts_what_it_could_not_deliver(void)
 SUITE(core_mailbox, CASE(gives_back_in_order), CASE(drops_the_oldest), CASE(drops_the_newest),
       CASE(blocking_ends_with_the_deadline), CASE(blocking_ends_with_room), CASE(blocking_ends_with_the_subscription),
       CASE(a_displaced_loss_record_is_not_lost), CASE(asks_for_a_worker_once),
-      CASE(queued_events_come_in_order_and_are_copies), CASE(handlers_of_one_subscription_never_run_at_once),
-      CASE(two_subscriptions_run_side_by_side), CASE(overflow_is_told_in_its_place),
-      CASE(a_handler_does_not_wait_for_its_own_mailbox), CASE(expired_events_are_counted_not_handled),
-      CASE(unsubscribing_drops_and_counts_the_mailbox), CASE(stop_counts_what_it_could_not_deliver))
+      CASE(queued_events_come_in_order_and_are_copies), CASE(an_effect_stands_behind_its_cause),
+      CASE(handlers_of_one_subscription_never_run_at_once), CASE(two_subscriptions_run_side_by_side),
+      CASE(overflow_is_told_in_its_place), CASE(a_handler_does_not_wait_for_its_own_mailbox),
+      CASE(a_worker_waits_while_another_can_make_room), CASE(the_last_worker_does_not_wait),
+      CASE(expired_events_are_counted_not_handled), CASE(unsubscribing_drops_and_counts_the_mailbox),
+      CASE(stop_counts_what_it_could_not_deliver))

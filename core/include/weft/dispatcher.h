@@ -52,7 +52,8 @@ typedef void (*weft_lost_fn)(const weft_lost *lost, void *user);
 typedef enum weft_overflow {
     WEFT_OVERFLOW_DROP_OLDEST,
     WEFT_OVERFLOW_DROP_NEWEST,
-    WEFT_OVERFLOW_BLOCK, /* the publisher waits up to block_ms, then the newest is dropped */
+    WEFT_OVERFLOW_BLOCK, /* the publisher waits up to block_ms, then the newest is dropped; at once if nobody could make
+                          * room: a handler for its own mailbox, or a worker while all the others wait already */
 } weft_overflow;
 
 typedef struct weft_subscribe_opts {
@@ -107,8 +108,8 @@ weft_status weft_subscribe_with(weft_dispatcher *d, const weft_filter *filter, c
  * handler it returns at once, and the handler is not called again. Events still in its mailbox are dropped, counted.
  * Blocks while another thread runs the handler, its predicate or on_lost; also for an id that has ended before. If that
  * thread in turn waits, directly or over others, for the handler that this call is made from (two handlers that
- * unsubscribe each other), the later call returns at once: both handlers run to their end once, and are not called again.
- * Returns OK, or NOT_FOUND for a stale or zero id. */
+ * unsubscribe each other), the later call returns at once: both handlers run to their end once, and are not called
+ * again. Returns OK, or NOT_FOUND for a stale or zero id. */
 weft_status weft_unsubscribe(weft_dispatcher *d, weft_subscription subscription);
 
 /* ---- history ---- */
