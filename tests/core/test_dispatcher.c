@@ -2,6 +2,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "core/dispatcher_private.h"
 #include "support/fake_clock.h"
 #include "support/gate.h"
 #include "support/suite.h"
@@ -303,6 +304,11 @@ static void unsubscribe_waits_for_the_running_handler(void)
     weft_dispatcher_destroy(p.bus);
 }
 
+static bool somebody_waits(void *bus)
+{
+    return atomic_load(&((weft_dispatcher *)bus)->slots.waiters) != 0;
+}
+
 static weft_status unsubscribe_self_and_wait(const weft_event *event, void *user)
 {
     partner *p = user;
@@ -326,6 +332,7 @@ static void unsubscribe_of_an_ended_id_waits_too(void)
     pthread_t publisher = start(publish_usage, p.bus);
     CU_ASSERT(gate_await(&entered, 1));
     pthread_t again = start(unsubscribe_again, &p);
+    CU_ASSERT(suite_wait(somebody_waits, p.bus, PATIENCE_MS));
     gate_open(&entered);
     pthread_join(again, NULL);
     CU_ASSERT_EQUAL(p.status, WEFT_NOT_FOUND);
@@ -402,6 +409,7 @@ static void a_handler_waits_for_the_other_thread_it_unsubscribes(void)
     pthread_t publisher = start(publish_usage, bus);
     CU_ASSERT(gate_await(&entered, 1));
     pthread_t unsubscriber = start(publish_tool, bus);
+    CU_ASSERT(suite_wait(somebody_waits, bus, PATIENCE_MS));
     gate_open(&entered);
     pthread_join(unsubscriber, NULL);
     CU_ASSERT(a.finished);

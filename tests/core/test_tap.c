@@ -1,9 +1,11 @@
 #include "weft/tap.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 
+#include "core/dispatcher_private.h"
 #include "support/fake_clock.h"
 #include "support/gate.h"
 #include "support/suite.h"
@@ -19,6 +21,9 @@ typedef struct tap {
     atomic_int told;
     atomic_bool finished;
     _Atomic uint32_t topics;
+    gate *telling_held; /* NULL: takes note at once */
+    atomic_int telling; /* calls of interest_changed that run */
+    atomic_int most_telling;
 } tap;
 
 static weft_status tap_accept(void *user, weft_event *event)
@@ -34,8 +39,15 @@ static weft_status tap_accept(void *user, weft_event *event)
 static void tap_interest_changed(void *user, uint32_t topics)
 {
     tap *t = user;
+    int telling = atomic_fetch_add(&t->telling, 1) + 1;
+    if (telling > t->most_telling)
+        t->most_telling = telling;
+    if (t->telling_held != NULL)
+        CU_ASSERT(gate_pass(t->telling_held));
+    sched_yield();
     t->topics = topics;
     t->told++;
+    t->telling--;
 }
 
 static const weft_tap_ops ops = {.accept = tap_accept, .interest_changed = tap_interest_changed};
@@ -186,9 +198,14 @@ static void *publish_usage(void *bus)
     return NULL;
 }
 
-static void *open_gate(void *held)
+static bool somebody_waits(void *bus)
 {
-    gate_open(held);
+    return atomic_load(&((weft_dispatcher *)bus)->slots.waiters) != 0;
+}
+
+static void *detach(void *bus)
+{
+    weft_tap_detach(bus);
     return NULL;
 }
 
@@ -197,14 +214,15 @@ static void detach_waits_for_the_running_call(void)
     gate held = GATE_CLOSED;
     weft_dispatcher *bus = bus_create(NULL);
     tap t = {.held = &held};
-    pthread_t publisher, opener;
+    pthread_t publisher, detacher;
     CU_ASSERT_EQUAL(weft_tap_attach(bus, &ops, &t), WEFT_OK);
     CU_ASSERT_EQUAL_FATAL(pthread_create(&publisher, NULL, publish_usage, bus), 0);
     CU_ASSERT(gate_await(&held, 1));
-    CU_ASSERT_EQUAL_FATAL(pthread_create(&opener, NULL, open_gate, &held), 0);
-    weft_tap_detach(bus);
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&detacher, NULL, detach, bus), 0);
+    CU_ASSERT(suite_wait(somebody_waits, bus, PATIENCE_MS));
+    gate_open(&held);
+    pthread_join(detacher, NULL);
     CU_ASSERT(t.finished);
-    pthread_join(opener, NULL);
     pthread_join(publisher, NULL);
     weft_dispatcher_destroy(bus);
 }
@@ -282,7 +300,50 @@ static void knows_before_subscribe_returns(void)
     for (int i = 0; i < 3; i++)
         pthread_join(threads[i], NULL);
     CU_ASSERT_EQUAL(t.topics, 0);
+    CU_ASSERT_EQUAL(t.most_telling, 1);
     weft_dispatcher_destroy(bus);
+}
+
+typedef struct attaching {
+    weft_dispatcher *bus;
+    tap *tap;
+} attaching;
+
+static void *attach(void *user)
+{
+    attaching *a = user;
+    CU_ASSERT_EQUAL(weft_tap_attach(a->bus, &ops, a->tap), WEFT_OK);
+    return NULL;
+}
+
+static void *detach_and_check(void *user)
+{
+    attaching *a = user;
+    weft_tap_detach(a->bus);
+    CU_ASSERT_EQUAL(a->tap->telling, 0);
+    return NULL;
+}
+
+static bool is_detached(void *bus)
+{
+    return atomic_load(&((weft_dispatcher *)bus)->tap_id) == 0;
+}
+
+static void detach_waits_for_the_note_being_taken(void)
+{
+    gate held = GATE_CLOSED;
+    tap t = {.telling_held = &held};
+    attaching a = {.bus = bus_create(NULL), .tap = &t};
+    pthread_t attacher, detacher;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&attacher, NULL, attach, &a), 0);
+    CU_ASSERT(gate_await(&held, 1));
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&detacher, NULL, detach_and_check, &a), 0);
+    CU_ASSERT(suite_wait(is_detached, a.bus, PATIENCE_MS));
+    gate_open(&held);
+    pthread_join(detacher, NULL);
+    pthread_join(attacher, NULL);
+    CU_ASSERT_EQUAL(t.told, 1);
+    weft_dispatcher_destroy(a.bus);
 }
 
 /* ---- incoming ---- */
@@ -406,6 +467,7 @@ static void every_reason_has_a_name(void)
 SUITE(core_tap, CASE(takes_an_event_before_anybody_sees_it), CASE(what_it_refuses_nobody_sees),
       CASE(is_not_offered_what_is_no_event), CASE(taken_events_are_local_and_not_offered_again),
       CASE(only_one_attaches), CASE(detach_waits_for_the_running_call), CASE(hears_what_is_wanted_from_other_hosts),
-      CASE(hears_on_attach_that_nothing_is_wanted), CASE(knows_before_subscribe_returns), CASE(delivers_remote_events),
+      CASE(hears_on_attach_that_nothing_is_wanted), CASE(knows_before_subscribe_returns),
+      CASE(detach_waits_for_the_note_being_taken), CASE(delivers_remote_events),
       CASE(remote_events_expire_with_some_allowance_for_clocks), CASE(losses_reach_those_who_could_have_got_the_events),
       CASE(a_queued_subscription_hears_of_losses_in_order), CASE(every_reason_has_a_name))
