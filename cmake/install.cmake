@@ -4,3 +4,6 @@ if(TARGET weft_bridge)
 endif()
 install(DIRECTORY core/include/weft bridge/include/weft DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY proto/weft DESTINATION ${CMAKE_INSTALL_DATADIR}/weft/proto FILES_MATCHING PATTERN "*.proto")
+
+configure_file(${CMAKE_SOURCE_DIR}/cmake/weft.pc.in ${CMAKE_BINARY_DIR}/weft.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/weft.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -336,7 +336,7 @@ static const option_row options[] = {
 const command cmd_demo = {
     .name = "demo",
     .synopsis = "[OPTION]… [TRACE…]",
-    .summary = "transcripts of several people cross a fabric of nodes, and every total must arrive",
+    .summary = "Plays transcripts through a fabric of nodes and holds every total against the files.",
     .details = "TRACE is a coding agent's transcript (.jsonl or .jsonl.gz), for example ~/.claude/projects/*/*.jsonl.\n"
                "Without one, five operators' sessions are simulated.\n"
                "Exit status: 0 when every total matches, 1 when one differs.",
