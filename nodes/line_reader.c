@@ -1,7 +1,6 @@
 /* nodes/line_reader.c: see the header.
  *
- * zlib's gz layer reads both forms: it passes plain data through and joins the members of a gzip file. The buffer holds
- * at most one line and one read; a longer line is thrown away as it comes.
+ * The buffer holds at most one line and one read; a longer line is thrown away as it comes.
  *
  * A line that was taken without its newline (take_rest) and is completed later: the rest of it up to the newline is
  * skipped, which for a line that was whole is just the newline. */
@@ -9,17 +8,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
+
+#include "nodes/byte_source.h"
 
 enum { READ_BYTES = 64 * 1024 };
 
 struct line_reader {
-    gzFile gz;
+    byte_source source;
     char *path;
     size_t max_bytes;
     char *buffer;
@@ -58,13 +59,14 @@ static weft_status reader_create(const char *path, size_t max_bytes, int fd, lin
         return WEFT_NO_MEMORY;
     }
     r->max_bytes = max_bytes != 0 ? max_bytes : LINE_READER_MAX_BYTES;
+    if (!byte_source_init(&r->source, fd)) {
+        free(r);
+        return WEFT_NO_MEMORY;
+    }
     r->path = strdup(strcmp(path, "-") == 0 ? "standard input" : path);
     r->capacity = READ_BYTES + 1;
     r->buffer = malloc(r->capacity);
-    r->gz = gzdopen(fd, "rb");
-    if (r->gz == NULL)
-        close(fd);
-    if (r->path == NULL || r->buffer == NULL || r->gz == NULL) {
+    if (r->path == NULL || r->buffer == NULL) {
         line_reader_close(r);
         return WEFT_NO_MEMORY;
     }
@@ -76,8 +78,7 @@ void line_reader_close(line_reader *r)
 {
     if (r == NULL)
         return;
-    if (r->gz != NULL)
-        gzclose(r->gz);
+    byte_source_fini(&r->source);
     free(r->buffer);
     free(r->path);
     free(r);
@@ -104,28 +105,21 @@ static bool buffer_reserve(line_reader *r)
     return true;
 }
 
-/* Reads once. Returns the bytes, 0 at the end of the data, -1 with the error filled. */
-static int buffer_fill(line_reader *r)
+static void reader_fail(line_reader *r, const char *text)
 {
-    if (!buffer_reserve(r)) {
-        snprintf(r->error, sizeof r->error, "%s:%llu: %s", r->path, (unsigned long long)r->position.line + 1,
-                 weft_status_text(WEFT_NO_MEMORY));
-        return -1;
-    }
-    int got = gzread(r->gz, r->buffer + r->end, READ_BYTES);
-    int code = Z_OK;
-    const char *text = gzerror(r->gz, &code);
-    if (got == 0 && code == Z_BUF_ERROR) {
-        text = "the compressed data ends too early";
-    } else if (got >= 0) {
-        if (got == 0)
-            gzclearerr(r->gz);
+    snprintf(r->error, sizeof r->error, "%s:%llu: %s", r->path, (unsigned long long)r->position.line + 1, text);
+}
+
+/* Reads once. Returns the bytes, 0 at the end of the data, -1 with the error filled. */
+static ssize_t buffer_fill(line_reader *r)
+{
+    const char *text = weft_status_text(WEFT_NO_MEMORY);
+    ssize_t got = buffer_reserve(r) ? byte_source_read(&r->source, r->buffer + r->end, READ_BYTES, &text) : -1;
+    if (got < 0)
+        reader_fail(r, text);
+    else
         r->end += (size_t)got;
-        return got;
-    }
-    snprintf(r->error, sizeof r->error, "%s:%llu: %s", r->path, (unsigned long long)r->position.line + 1,
-             code == Z_ERRNO ? strerror(errno) : text);
-    return -1;
+    return got;
 }
 
 /* Throws away what is held of a line that is too long. */
@@ -183,32 +177,30 @@ line_reader_result line_reader_next(line_reader *r, bool take_rest, const char *
         r->scanned = r->end;
         if (r->end - r->start > r->max_bytes || r->skipped > 0)
             line_discard(r);
-        int got = buffer_fill(r);
+        ssize_t got = buffer_fill(r);
         if (got < 0)
             return LINE_READER_FAILED;
         if (got > 0)
             continue;
+        if (!r->source.ended)
+            return LINE_READER_END;
+        if (take_rest && byte_source_cut_off(&r->source)) {
+            reader_fail(r, "the compressed data ends too early");
+            return LINE_READER_FAILED;
+        }
         if (!take_rest || r->position.open || (r->end == r->start && r->skipped == 0))
             return LINE_READER_END;
         return line_take(r, r->end - r->start, false, ret, ret_length);
     }
 }
 
-/* Reads and drops up to the position, so that it works for pipes and compressed data alike. */
-static weft_status reader_skip(line_reader *r, const line_position *from)
+/* Fails with *ret_error NULL where there is less than that. */
+static bool reader_skip(line_reader *r, const line_position *from, const char **ret_error)
 {
-    uint64_t left = from->offset;
-    if (left > 0 && gzdirect(r->gz) && gzseek(r->gz, (z_off_t)left, SEEK_SET) == (z_off_t)left)
-        left = 0;
-    while (left > 0) {
-        unsigned size = left < READ_BYTES ? (unsigned)left : READ_BYTES;
-        int got = gzread(r->gz, r->buffer, size);
-        if (got <= 0)
-            return WEFT_NOT_FOUND;
-        left -= (unsigned)got;
-    }
+    if (!byte_source_skip(&r->source, from->offset, ret_error))
+        return false;
     r->position = r->previous = *from;
-    return line_reader_shrank(r) ? WEFT_NOT_FOUND : WEFT_OK;
+    return !line_reader_shrank(r);
 }
 
 weft_status line_reader_open(const char *path, const line_position *from, size_t max_bytes, line_reader **ret,
@@ -218,12 +210,15 @@ weft_status line_reader_open(const char *path, const line_position *from, size_t
     if (fd < 0)
         return WEFT_IO;
     line_reader *r = NULL;
+    const char *text = NULL;
     weft_status status = reader_create(path, max_bytes, fd, &r);
-    if (status == WEFT_OK && from != NULL)
-        status = reader_skip(r, from);
+    if (status == WEFT_OK && from != NULL && !reader_skip(r, from, &text))
+        status = text != NULL ? WEFT_IO : WEFT_NOT_FOUND;
     if (status != WEFT_OK) {
         snprintf(error, error_size, "%s: %s", path,
-                 status == WEFT_NOT_FOUND ? "shorter than what was read of it before" : weft_status_text(status));
+                 status == WEFT_NOT_FOUND ? "shorter than what was read of it before"
+                 : text != NULL           ? text
+                                          : weft_status_text(status));
         line_reader_close(r);
         return status;
     }
@@ -249,6 +244,19 @@ const char *line_reader_error(const line_reader *r)
 bool line_reader_shrank(const line_reader *r)
 {
     struct stat status;
-    return gzdirect(r->gz) && stat(r->path, &status) == 0 && S_ISREG(status.st_mode) &&
-           (uint64_t)status.st_size < r->position.offset;
+    return r->source.format != BYTES_GZIP && r->source.regular && stat(r->path, &status) == 0 &&
+           S_ISREG(status.st_mode) && (uint64_t)status.st_size < r->position.offset;
+}
+
+bool line_reader_ended(const line_reader *r)
+{
+    return r->source.ended;
+}
+
+bool line_reader_ready(const line_reader *r, int timeout_ms)
+{
+    struct pollfd poller = {.fd = r->source.fd, .events = POLLIN};
+    if (r->source.regular || memchr(r->buffer + r->scanned, '\n', r->end - r->scanned) != NULL)
+        return true;
+    return poll(&poller, 1, timeout_ms) != 0;
 }

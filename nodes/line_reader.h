@@ -1,7 +1,7 @@
 /* nodes/line_reader.h: the lines of a file, plain or gzip (told by its content), or of standard input ("-").
  *
  * Positions count bytes of the uncompressed data. A plain file may grow while it is read: after LINE_READER_END further
- * calls return what has been added. Threads: one a reader. */
+ * calls return what has been added, and so they do for a pipe whose writers are there still. Threads: one a reader. */
 #ifndef WEFT_NODES_LINE_READER_H
 #define WEFT_NODES_LINE_READER_H
 
@@ -37,7 +37,8 @@ weft_status line_reader_open(const char *path, const line_position *from, size_t
 void line_reader_close(line_reader *r);
 
 /* Reads the next line, without its newline and a CR before it. The text is NUL-terminated and valid until the next
- * call. What stands behind the last newline is a line only if take_rest is set. Blocks: while a pipe is silent. */
+ * call. What stands behind the last newline is a line only if take_rest is set and the input has ended. Never waits: a
+ * silent pipe is at its END for now. */
 line_reader_result line_reader_next(line_reader *r, bool take_rest, const char **ret, size_t *ret_length);
 
 /* The position behind the line read last, and the one before it. */
@@ -45,6 +46,11 @@ line_position line_reader_position(const line_reader *r);
 line_position line_reader_previous(const line_reader *r);
 /* "FILE:LINE: …" of the last TOO_LONG or FAILED. */
 const char *line_reader_error(const line_reader *r);
+/* Whether the last END was an end: always of a file (which may grow), of a pipe when its writers are gone. */
+bool line_reader_ended(const line_reader *r);
+/* Whether line_reader_next would find something new in a pipe; waits for that up to timeout_ms (-1: for ever), or for a
+ * signal. Always true of a file. */
+bool line_reader_ready(const line_reader *r, int timeout_ms);
 /* Of a plain file: whether it has become shorter than what was read. */
 bool line_reader_shrank(const line_reader *r);
 

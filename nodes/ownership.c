@@ -145,12 +145,15 @@ weft_status ownership_scan_file(ownership *o, const char *path, char *error, siz
     weft_status status = line_reader_open(path, NULL, 0, &reader, error, error_size);
     if (status != WEFT_OK)
         return status;
-    line_reader_result result = LINE_READER_LINE;
-    while (status == WEFT_OK && (result == LINE_READER_LINE || result == LINE_READER_TOO_LONG)) {
+    line_reader_result result;
+    do {
         result = line_reader_next(reader, true, &text, &length);
         if (result == LINE_READER_LINE)
             status = ownership_scan_line(o, path, text, length);
-    }
+        else if (result == LINE_READER_END && !line_reader_ended(reader))
+            (void)line_reader_ready(reader, -1);
+    } while (status == WEFT_OK && result != LINE_READER_FAILED &&
+             (result != LINE_READER_END || !line_reader_ended(reader)));
     if (result == LINE_READER_FAILED)
         status = WEFT_IO;
     if (status != WEFT_OK)

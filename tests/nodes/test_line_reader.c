@@ -3,6 +3,7 @@
 
 #include <CUnit/CUnit.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -209,6 +210,65 @@ static void says_that_gzip_data_is_cut_off(void)
     temp_dir_remove(dir);
 }
 
+static void takes_lines_from_a_pipe_as_they_come(void)
+{
+    int ends[2];
+    char descriptor[64];
+    CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+    snprintf(descriptor, sizeof descriptor, "/dev/fd/%d", ends[0]);
+    memcpy(path, descriptor, sizeof descriptor);
+    line_reader *r = open_at(NULL, 0);
+    CU_ASSERT_FALSE(line_reader_ready(r, 0));
+    CU_ASSERT_EQUAL(write(ends[1], "{\ntwo\nthr", 9), 9);
+    CU_ASSERT(line_reader_ready(r, 0));
+    expect_line(r, "{", 1, 2);
+    CU_ASSERT(line_reader_ready(r, 0));
+    expect_line(r, "two", 2, 6);
+    CU_ASSERT_FALSE(line_reader_ready(r, 0));
+    CU_ASSERT_EQUAL(write(ends[1], "ee", 2), 2);
+    close(ends[1]);
+    CU_ASSERT(line_reader_ready(r, 0));
+    expect_line(r, "three", 3, 11);
+    expect_end(r, true);
+    line_reader_close(r);
+    close(ends[0]);
+}
+
+static void reads_gzip_from_a_pipe_byte_by_byte(void)
+{
+    int ends[2];
+    char packed[256];
+    begin();
+    temp_write_gz(path, "one\n");
+    temp_write_gz(path, "two\n");
+    FILE *file = fopen(path, "rb");
+    size_t length = fread(packed, 1, sizeof packed, file);
+    fclose(file);
+    temp_dir_remove(dir);
+    CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+    snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+    line_reader *r = open_at(NULL, 0);
+    const char *got = NULL;
+    size_t got_length, lines = 0;
+    for (size_t i = 0; i < length; i++) {
+        CU_ASSERT_EQUAL(write(ends[1], packed + i, 1), 1);
+        while (line_reader_ready(r, 0) && lines < 2) {
+            if (line_reader_next(r, false, &got, &got_length) != LINE_READER_LINE)
+                break;
+            CU_ASSERT_STRING_EQUAL(got, lines == 0 ? "one" : "two");
+            lines++;
+        }
+        if (i + 1 == length)
+            close(ends[1]);
+    }
+    while (lines < 2 && line_reader_next(r, true, &got, &got_length) == LINE_READER_LINE)
+        lines++;
+    CU_ASSERT_EQUAL(lines, 2);
+    expect_end(r, true);
+    line_reader_close(r);
+    close(ends[0]);
+}
+
 static void notices_a_file_that_shrank(void)
 {
     begin();
@@ -227,4 +287,5 @@ SUITE(nodes_line_reader, CASE(reads_lines_with_their_positions), CASE(reads_gzip
       CASE(resumes_at_every_position), CASE(leaves_an_unfinished_line_until_it_is_whole),
       CASE(goes_on_behind_a_last_line_that_got_its_newline_later), CASE(skips_a_line_that_is_too_long_and_names_it),
       CASE(reads_long_lines_within_the_bound), CASE(says_why_a_file_cannot_be_read),
-      CASE(says_that_gzip_data_is_cut_off), CASE(notices_a_file_that_shrank))
+      CASE(says_that_gzip_data_is_cut_off), CASE(takes_lines_from_a_pipe_as_they_come),
+      CASE(reads_gzip_from_a_pipe_byte_by_byte), CASE(notices_a_file_that_shrank))
