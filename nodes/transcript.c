@@ -13,8 +13,9 @@
 
 #include "nodes/transcript_private.h"
 #include "nodes/transcript_record.h"
+#include "weft/json.h"
 
-enum { TABLE_MAX = 65536, SEEN_MAX = 1 << 20 };
+enum { TABLE_MAX = 65536, SEEN_MAX = 1 << 20, CUSTOM_MAX_BYTES = 64 * 1024 };
 
 void transcript__seen_add(transcript *t, char kind, const char *id)
 {
@@ -297,17 +298,24 @@ static void apply_api_error(const step *s)
     transcript__emit(s->t, &event);
 }
 
+/* A foreign object may be larger or deeper than an event may carry; then only the fact that it came is told. */
+static bool custom_fits(const char *data)
+{
+    size_t length = strlen(data);
+    return length <= CUSTOM_MAX_BYTES && weft_json_check(data, length, WEFT_JSON_MAX_DEPTH) == WEFT_OK;
+}
+
 static void apply_custom(const step *s)
 {
     if (record_repeated(s))
         return;
     char *data = json_dumps(s->record->custom_data, JSON_COMPACT);
-    weft_event event = transcript__event_of(WEFT_CUSTOM, &s->of, s->time_ms);
-    event.custom =
-        (struct weft_custom){.event_type = s->record->custom_type, .source = TRANSCRIPT_SOURCE, .data_json = data};
-    if (data != NULL)
-        transcript__emit(s->t, &event);
     s->t->failed |= data == NULL;
+    weft_event event = transcript__event_of(WEFT_CUSTOM, &s->of, s->time_ms);
+    event.custom = (struct weft_custom){.event_type = s->record->custom_type,
+                                        .source = TRANSCRIPT_SOURCE,
+                                        .data_json = data != NULL && custom_fits(data) ? data : "null"};
+    transcript__emit(s->t, &event);
     free(data);
 }
 
@@ -456,24 +464,33 @@ int64_t transcript_idle(transcript *t, int64_t now_ms)
     return next;
 }
 
-weft_status transcript_end(transcript *t)
+bool transcript_end_step(transcript *t)
 {
     char key[STREAM_KEY_BYTES];
-    while (t->requests.count > 0)
+    if (t->requests.count > 0)
         request_complete(t, transcript__table_oldest(&t->requests, key));
-    while (t->results.count > 0)
+    else if (t->results.count > 0)
         transcript__result_give_up(t, transcript__table_oldest(&t->results, key));
-    while (t->sessions.count > 0)
+    else if (t->sessions.count > 0)
         session_evict(t);
-    string_map_fini(&t->streams, stream_free);
+    else
+        string_map_fini(&t->streams, stream_free);
+    return t->requests.count + t->results.count + t->sessions.count + t->streams.count > 0;
+}
+
+weft_status transcript_end(transcript *t)
+{
+    while (transcript_end_step(t))
+        ;
     return t->failed ? WEFT_NO_MEMORY : WEFT_OK;
 }
 
-void transcript_forget(transcript *t)
+bool transcript_forget(transcript *t)
 {
-    size_t max = t->seen.max;
-    seen_set_limit(&t->seen, t->seen.count / 2);
+    size_t max = t->seen.max, held = t->seen.count;
+    seen_set_limit(&t->seen, held / 2);
     t->seen.max = max;
+    return held > 0;
 }
 
 void transcript_session_id(const char *session, char *ret)

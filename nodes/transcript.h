@@ -16,6 +16,7 @@
 #ifndef WEFT_NODES_TRANSCRIPT_H
 #define WEFT_NODES_TRANSCRIPT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,13 +58,17 @@ int64_t transcript_idle(transcript *t, int64_t now_ms);
  * the same (the file has grown): calls stay open for their results. Returns OK or NO_MEMORY. */
 weft_status transcript_end(transcript *t);
 
+/* One step of transcript_end: completes one thing. Between steps the state may be saved. Returns false when nothing was
+ * left. */
+bool transcript_end_step(transcript *t);
+
 /* The whole state as a JSON object on one line. Ownership: free it. Returns NULL when memory is out. */
 char *transcript_save(const transcript *t);
 /* Restores a state into a new engine. Requests count as fed at now_ms. Returns OK, CORRUPT or NO_MEMORY. */
 weft_status transcript_load(transcript *t, const char *state, int64_t now_ms);
 
-/* Forgets the older half of the ids that are done, to make the state smaller. */
-void transcript_forget(transcript *t);
+/* Forgets the older half of the ids that are done, to make the state smaller. Returns false when there were none. */
+bool transcript_forget(transcript *t);
 
 /* The id under which a session stands in the events. ret has SHORT_ID_BYTES. */
 void transcript_session_id(const char *session, char *ret);
