@@ -11,6 +11,7 @@
     X(node)                                                                                                            \
     X(pub)                                                                                                             \
     X(sub)                                                                                                             \
+    X(ingest)                                                                                                          \
     X(decode)                                                                                                          \
     X(simulate)                                                                                                        \
     X(demo)

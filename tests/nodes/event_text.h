@@ -71,8 +71,10 @@ static inline void event_list_add(event_list *list, const weft_event *event)
 {
     char text[4096];
     const weft_schema *schema = weft_schema_of(event->type);
-    snprintf(text, sizeof text, "%s %s%s%s @%" PRId64, schema->name, event->session_id,
-             *event->agent_id != '\0' ? "/" : "", event->agent_id, event->timestamp_ms);
+    const char *session = event->session_id != NULL ? event->session_id : "";
+    const char *agent = event->agent_id != NULL ? event->agent_id : "";
+    snprintf(text, sizeof text, "%s %s%s%s @%" PRId64, schema->name, session, *agent != '\0' ? "/" : "", agent,
+             event->timestamp_ms);
     event_list_append(list, text);
     for (size_t i = 0; i < schema->field_count; i++) {
         if (schema->fields[i].number == 0)

@@ -34,7 +34,9 @@ static inline void temp_dir_remove(const char *dir)
 
 static inline void temp_path(char ret[TEMP_PATH_BYTES], const char *dir, const char *name)
 {
-    snprintf(ret, TEMP_PATH_BYTES, "%.400s/%.100s", dir, name);
+    char path[TEMP_PATH_BYTES]; /* dir and ret may lie in one object */
+    snprintf(path, sizeof path, "%.400s/%.100s", dir, name);
+    memcpy(ret, path, sizeof path);
 }
 
 /* Writes (mode "w") or appends ("a") text. */
