@@ -77,6 +77,8 @@ typedef struct weft__call {
     bool done; /* [mutex] */
 } weft__call;
 
+enum { WEFT__WINDOW_MAX = 64 };
+
 typedef enum weft__phase { WEFT__PHASE_RUNNING, WEFT__PHASE_STOPPING, WEFT__PHASE_STOPPED } weft__phase;
 
 struct weft_bridge {
@@ -120,6 +122,7 @@ struct weft_bridge {
         uint32_t subscribed;
         weft__link_limits limits;
         size_t control_in_flight;
+        int control_tokens[WEFT__WINDOW_MAX];
         bool beat_due;
         int64_t beat_ms;
         int64_t refused_until_ms;

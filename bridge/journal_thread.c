@@ -276,12 +276,13 @@ static void replays_answer(weft_bridge *b)
 static void row_given_up(const weft__journal_row *row, void *user)
 {
     weft_bridge *b = user;
-    weft__uplink_forget(b->uplink, row->id);
-    atomic_fetch_add(&b->lost_events, row->event_count);
-    weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_LOST,
-                                          .status = WEFT_FULL,
-                                          .count = row->event_count,
-                                          .text = "the journal is at its bound"});
+    uint32_t events = weft__uplink_forget(b->uplink, row);
+    atomic_fetch_add(&b->lost_events, events);
+    if (events == 0) /* it is with the broker already */
+        return;
+    weft__bridge_notice(
+        b, &(weft_notice){
+               .kind = WEFT_NOTICE_LOST, .status = WEFT_FULL, .count = events, .text = "the journal is at its bound"});
 }
 
 static void journal_trim(weft_bridge *b)

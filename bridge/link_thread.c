@@ -20,9 +20,8 @@ enum {
     REFUSED_MS = 10000,
     NOTICE_MS = 60000,
     GOODBYE_MS = 1000,
-    WINDOW_MAX = 64,
-    EVENTS_A_ROUND = 64, /* messages, so that control and beat get their turn */
-    PACKET_OVERHEAD_BYTES = 128,
+    EVENTS_A_ROUND = 64,         /* messages, so that control and beat get their turn */
+    PACKET_OVERHEAD_BYTES = 512, /* a topic of four longest names, and properties */
 };
 
 /* ---- connecting ---- */
@@ -120,6 +119,13 @@ static weft_status will_set(weft_bridge *b)
     return st;
 }
 
+/* Control messages are sent while there is room for them, but for goodbye, whose acknowledgement may then be missed. */
+static void control_note(weft_bridge *b, int token)
+{
+    if (b->wire.control_in_flight < sizeof b->wire.control_tokens / sizeof *b->wire.control_tokens)
+        b->wire.control_tokens[b->wire.control_in_flight++] = token;
+}
+
 static weft_status birth_publish(weft_bridge *b)
 {
     char topic[WEFT__TOPIC_MAX_BYTES];
@@ -131,7 +137,7 @@ static weft_status birth_publish(weft_bridge *b)
     if (st == WEFT_OK)
         st = b->link_ops->publish(b->link, topic, birth.data, birth.length, 1, true, &token);
     if (st == WEFT_OK)
-        b->wire.control_in_flight++;
+        control_note(b, token);
     free((void *)birth.data);
     if (st == WEFT_OK)
         (void)weft__bridge_call(b, weft__journal_thread_show_state, NULL);
@@ -267,13 +273,32 @@ static void connection_lost(weft_bridge *b, const char *why)
 static void refused_note(weft_bridge *b)
 {
     int64_t now = weft__bridge_mono_ms(b);
-    b->wire.refused_until_ms = now + REFUSED_MS;
     if (b->wire.refused_notice_ms == 0 || now - b->wire.refused_notice_ms >= NOTICE_MS) {
         b->wire.refused_notice_ms = now;
         weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_PUBLISH_REFUSED,
                                               .status = WEFT_REFUSED,
                                               .text = "the broker's access rules deny a topic of this node"});
     }
+}
+
+static bool control_settle(weft_bridge *b, int token)
+{
+    size_t i = 0;
+    while (i < b->wire.control_in_flight && b->wire.control_tokens[i] != token)
+        i++;
+    if (i == b->wire.control_in_flight)
+        return false;
+    b->wire.control_tokens[i] = b->wire.control_tokens[--b->wire.control_in_flight];
+    return true;
+}
+
+/* A denied topic waits, the others go on. */
+static void event_settle(weft_bridge *b, const weft__ack *ack)
+{
+    if (ack->status != WEFT_REFUSED)
+        (void)weft__uplink_acked(b->uplink, ack->token);
+    else if (weft__uplink_refused(b->uplink, ack->token))
+        b->wire.refused_until_ms = weft__bridge_mono_ms(b) + REFUSED_MS;
 }
 
 static void acks_take(weft_bridge *b)
@@ -285,8 +310,8 @@ static void acks_take(weft_bridge *b)
         const weft__ack *ack = (const weft__ack *)node;
         if (ack->status == WEFT_REFUSED)
             refused_note(b);
-        else if ((b->uplink == NULL || !weft__uplink_acked(b->uplink, ack->token)) && b->wire.control_in_flight > 0)
-            b->wire.control_in_flight--;
+        if (!control_settle(b, ack->token) && b->uplink != NULL)
+            event_settle(b, ack);
         free(node);
     }
     if (!moved)
@@ -301,7 +326,7 @@ static void acks_take(weft_bridge *b)
 
 static size_t window_size(const weft_bridge *b)
 {
-    return b->wire.limits.receive_maximum < WINDOW_MAX ? b->wire.limits.receive_maximum : WINDOW_MAX;
+    return b->wire.limits.receive_maximum < WEFT__WINDOW_MAX ? b->wire.limits.receive_maximum : WEFT__WINDOW_MAX;
 }
 
 static bool window_open(const weft_bridge *b)
@@ -321,7 +346,7 @@ static bool control_send_one(weft_bridge *b, weft__control *message)
     weft_status st = b->link_ops->publish(b->link, message->topic, message->payload, message->length, message->qos,
                                           message->retain, &token);
     if (st == WEFT_OK && message->qos > 0)
-        b->wire.control_in_flight++;
+        control_note(b, token);
     else if (st != WEFT_OK)
         atomic_fetch_add(&b->control_dropped, 1);
     return st != WEFT_UNREACHABLE;
@@ -353,10 +378,13 @@ static bool event_send_one(weft_bridge *b)
     if (st == WEFT_OK)
         st = b->link_ops->publish(b->link, topic, message.bytes, message.length, 1, false, &token);
     if (st != WEFT_OK) {
+        size_t length = message.length;
         weft__uplink_unsend(b->uplink, &message);
+        if (st == WEFT_TOO_LARGE) /* the link counts more than we do: next time this one is split or given up */
+            b->wire.limits.max_packet_bytes = (uint32_t)(length + PACKET_OVERHEAD_BYTES - 1);
         if (st == WEFT_UNREACHABLE)
             atomic_store(&b->link_down, true);
-        return false;
+        return st == WEFT_TOO_LARGE;
     }
     weft__uplink_sent(b->uplink, &message, token);
     if (!b->wire.beat_due) {
@@ -382,11 +410,11 @@ static void too_large_tell(weft_bridge *b)
 static void events_send(weft_bridge *b)
 {
     int64_t now = weft__bridge_mono_ms(b);
-    if (b->uplink == NULL || now < b->wire.refused_until_ms)
+    if (b->uplink == NULL)
         return;
-    if (b->wire.refused_until_ms != 0) {
+    if (b->wire.refused_until_ms != 0 && now >= b->wire.refused_until_ms) {
         b->wire.refused_until_ms = 0;
-        weft__uplink_reset(b->uplink);
+        weft__uplink_retry_refused(b->uplink);
     }
     for (int sent = 0; window_open(b) && event_send_one(b); acks_take(b))
         if (++sent == EVENTS_A_ROUND) {
@@ -443,7 +471,7 @@ static void goodbye(weft_bridge *b)
                 b->link_ops->publish(b->link, topic, bytes, length, 1, true, &token) == WEFT_OK;
     free(bytes);
     if (told)
-        b->wire.control_in_flight++;
+        control_note(b, token);
     int64_t deadline = weft__bridge_mono_ms(b) + GOODBYE_MS;
     while (told && b->wire.control_in_flight > 0 && !atomic_load(&b->link_down) && weft__bridge_mono_ms(b) < deadline) {
         weft__signal_wait(&b->link_signal, 10);

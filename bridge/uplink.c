@@ -36,6 +36,7 @@ typedef struct lane {
     flight *flights_last;
     uint32_t waiting[WEFT_PRIORITY_CRITICAL + 1]; /* queued rows by priority */
     uint64_t sent_epoch, sent_seq;
+    bool refused; /* the broker denies its topic: nothing is sent until the retry */
 } lane;
 
 struct weft__uplink {
@@ -48,6 +49,7 @@ struct weft__uplink {
     int64_t newest_id; /* newest row written */
     size_t flight_count;
     size_t queued_count;
+    flight *composed;                              /* between next and sent or unsend: neither queued nor in flight */
     weft__position acknowledged[ACKNOWLEDGED_MAX]; /* moved since the last take; the newest of a stream stands last */
     size_t acknowledged_count;
     weft__uplink_stats stats;
@@ -97,6 +99,8 @@ void weft__uplink_destroy(weft__uplink *u)
             row_free(u, r);
         }
     }
+    if (u->composed != NULL)
+        flight_free(u, u->composed);
     pthread_mutex_destroy(&u->mutex);
     free(u);
 }
@@ -182,25 +186,36 @@ void weft__uplink_refilled(weft__uplink *u)
     pthread_mutex_unlock(&u->mutex);
 }
 
-void weft__uplink_forget(weft__uplink *u, int64_t row_id)
+/* A row that was split stands there once for each of its events. Returns how many events that were. */
+static uint32_t lane_forget_locked(weft__uplink *u, lane *l, int64_t row_id)
+{
+    uint32_t events = 0;
+    row *before = NULL, *next;
+    for (row *r = l->queued; r != NULL && r->meta.id <= row_id; r = next) {
+        next = r->next;
+        if (r->meta.id != row_id) {
+            before = r;
+            continue;
+        }
+        *(before == NULL ? &l->queued : &before->next) = next;
+        if (l->queued_last == r)
+            l->queued_last = before;
+        l->waiting[r->meta.priority]--;
+        u->queued_count--;
+        events += r->meta.event_count;
+        row_free(u, r);
+    }
+    return events;
+}
+
+uint32_t weft__uplink_forget(weft__uplink *u, const weft__journal_row *gone)
 {
     pthread_mutex_lock(&u->mutex);
-    for (size_t i = 0; i < WEFT_TOPIC_MAX; i++) {
-        lane *l = &u->lanes[i];
-        row *before = NULL;
-        for (row *r = l->queued; r != NULL && r->meta.id <= row_id; before = r, r = r->next) {
-            if (r->meta.id != row_id)
-                continue;
-            *(before == NULL ? &l->queued : &before->next) = r->next;
-            if (l->queued_last == r)
-                l->queued_last = before;
-            l->waiting[r->meta.priority]--;
-            u->queued_count--;
-            row_free(u, r);
-            break;
-        }
-    }
+    lane *l = &u->lanes[weft_topic_number(gone->topic)];
+    bool in_journal_alone = gone->id > u->last_id;
+    uint32_t events = in_journal_alone ? gone->event_count : lane_forget_locked(u, l, gone->id);
     pthread_mutex_unlock(&u->mutex);
+    return events;
 }
 
 static unsigned lane_urgency(const lane *l)
@@ -216,7 +231,7 @@ static lane *lane_choose_locked(weft__uplink *u)
     lane *best = NULL;
     for (size_t i = 0; i < WEFT_TOPIC_MAX; i++) {
         lane *l = &u->lanes[i];
-        if (l->queued == NULL)
+        if (l->queued == NULL || l->refused)
             continue;
         if (best == NULL || lane_urgency(l) > lane_urgency(best) ||
             (lane_urgency(l) == lane_urgency(best) && l->queued->meta.id < best->queued->meta.id))
@@ -315,16 +330,18 @@ static void flight_compose_locked(weft__uplink *u, lane *l, flight *f, size_t ma
     ret->length = parts[0].length;
 }
 
-/* When the list is full the position is left out: its rows are then sent once more after a restart. */
-static void acknowledged_note_locked(weft__uplink *u, const weft__journal_row *newest)
+/* Returns false when the list is full. */
+static bool acknowledged_note_locked(weft__uplink *u, const weft__journal_row *newest)
 {
     for (size_t i = 0; i < u->acknowledged_count; i++)
         if (u->acknowledged[i].topic == newest->topic && u->acknowledged[i].epoch == newest->epoch) {
             u->acknowledged[i].last_seq = newest->last_seq;
-            return;
+            return true;
         }
-    if (u->acknowledged_count < ACKNOWLEDGED_MAX)
-        u->acknowledged[u->acknowledged_count++] = (weft__position){newest->epoch, newest->topic, newest->last_seq};
+    if (u->acknowledged_count == ACKNOWLEDGED_MAX)
+        return false;
+    u->acknowledged[u->acknowledged_count++] = (weft__position){newest->epoch, newest->topic, newest->last_seq};
+    return true;
 }
 
 static void row_give_up_locked(weft__uplink *u, lane *l, row *r)
@@ -333,7 +350,7 @@ static void row_give_up_locked(weft__uplink *u, lane *l, row *r)
     l->sent_epoch = r->meta.epoch; /* so that the beat tells of it, and whoever asks is told it is lost */
     l->sent_seq = r->meta.last_seq;
     if (l->flights == NULL)
-        acknowledged_note_locked(u, &r->meta);
+        (void)acknowledged_note_locked(u, &r->meta); /* left out, it is tried and given up again by the next life */
     row_free(u, r);
 }
 
@@ -383,7 +400,7 @@ bool weft__uplink_next(weft__uplink *u, size_t max_bytes, weft__outgoing *ret)
         ret->topic = f->rows->meta.topic;
         ret->event_count = f->event_count;
         ret->again = f->rows->sent_before;
-        ret->flight = f;
+        ret->flight = u->composed = f;
     }
     pthread_mutex_unlock(&u->mutex);
     return f != NULL;
@@ -395,6 +412,7 @@ void weft__uplink_sent(weft__uplink *u, weft__outgoing *message, int token)
     flight *f = message->flight;
     lane *l = &u->lanes[f->lane];
     f->token = token;
+    u->composed = NULL;
     if (l->flights == NULL)
         l->flights = f;
     else
@@ -414,16 +432,18 @@ void weft__uplink_sent(weft__uplink *u, weft__outgoing *message, int token)
 void weft__uplink_unsend(weft__uplink *u, weft__outgoing *message)
 {
     pthread_mutex_lock(&u->mutex);
+    u->composed = NULL;
     flight_requeue_locked(u, &u->lanes[message->flight->lane], message->flight);
     pthread_mutex_unlock(&u->mutex);
 }
 
+/* What cannot be noted stays in flight until the list is taken: what is not in the journal as acknowledged would be
+ * sent again by every later life. */
 static void lane_settle_locked(weft__uplink *u, lane *l)
 {
-    while (l->flights != NULL && l->flights->acknowledged) {
+    while (l->flights != NULL && l->flights->acknowledged && acknowledged_note_locked(u, &l->flights->last->meta)) {
         flight *f = l->flights;
         l->flights = f->next;
-        acknowledged_note_locked(u, &f->last->meta);
         u->flight_count--;
         u->stats.acked_events += f->event_count;
         flight_free(u, f);
@@ -445,23 +465,50 @@ bool weft__uplink_acked(weft__uplink *u, int token)
     return found;
 }
 
+static void lane_requeue_locked(weft__uplink *u, lane *l)
+{
+    flight *reversed = NULL; /* youngest first, so that each goes before the one after it */
+    for (flight *f = l->flights, *next; f != NULL; f = next) {
+        next = f->next;
+        f->next = reversed;
+        reversed = f;
+    }
+    l->flights = NULL;
+    for (flight *f = reversed, *next; f != NULL; f = next) {
+        next = f->next;
+        u->flight_count--;
+        flight_requeue_locked(u, l, f);
+    }
+}
+
+bool weft__uplink_refused(weft__uplink *u, int token)
+{
+    bool found = false;
+    pthread_mutex_lock(&u->mutex);
+    for (size_t i = 0; i < WEFT_TOPIC_MAX && !found; i++)
+        for (flight *f = u->lanes[i].flights; f != NULL && !found; f = f->next)
+            found = f->token == token && !f->acknowledged && (u->lanes[i].refused = true);
+    for (size_t i = 0; i < WEFT_TOPIC_MAX; i++)
+        if (found && u->lanes[i].refused)
+            lane_requeue_locked(u, &u->lanes[i]);
+    pthread_mutex_unlock(&u->mutex);
+    return found;
+}
+
+void weft__uplink_retry_refused(weft__uplink *u)
+{
+    pthread_mutex_lock(&u->mutex);
+    for (size_t i = 0; i < WEFT_TOPIC_MAX; i++)
+        u->lanes[i].refused = false;
+    pthread_mutex_unlock(&u->mutex);
+}
+
 void weft__uplink_reset(weft__uplink *u)
 {
     pthread_mutex_lock(&u->mutex);
     for (size_t i = 0; i < WEFT_TOPIC_MAX; i++) {
-        lane *l = &u->lanes[i];
-        flight *reversed = NULL; /* youngest first, so that each goes before the one after it */
-        for (flight *f = l->flights, *next; f != NULL; f = next) {
-            next = f->next;
-            f->next = reversed;
-            reversed = f;
-        }
-        l->flights = NULL;
-        for (flight *f = reversed, *next; f != NULL; f = next) {
-            next = f->next;
-            u->flight_count--;
-            flight_requeue_locked(u, l, f);
-        }
+        u->lanes[i].refused = false;
+        lane_requeue_locked(u, &u->lanes[i]);
     }
     pthread_mutex_unlock(&u->mutex);
 }
@@ -486,6 +533,8 @@ int64_t weft__uplink_oldest(weft__uplink *u)
 {
     pthread_mutex_lock(&u->mutex);
     int64_t oldest = u->spilled ? u->last_id + 1 : INT64_MAX;
+    if (u->composed != NULL && u->composed->rows->meta.id < oldest)
+        oldest = u->composed->rows->meta.id;
     for (size_t i = 0; i < WEFT_TOPIC_MAX; i++) {
         const lane *l = &u->lanes[i];
         const row *first = l->flights != NULL ? l->flights->rows : l->queued;
@@ -503,6 +552,8 @@ size_t weft__uplink_take_acknowledged(weft__uplink *u, weft__position *positions
     memcpy(positions, u->acknowledged, count * sizeof *positions);
     u->acknowledged_count -= count;
     memmove(u->acknowledged, u->acknowledged + count, u->acknowledged_count * sizeof *positions);
+    for (size_t i = 0; i < WEFT_TOPIC_MAX; i++)
+        lane_settle_locked(u, &u->lanes[i]);
     pthread_mutex_unlock(&u->mutex);
     return count;
 }

@@ -4,8 +4,8 @@
  * back to the front of its queue. Rows of one topic leave in the order they were written. Rows beyond the memory bound
  * stay in the journal alone and are loaded again when there is room ("spilled").
  *
- * Threads    any; one mutex inside. push, refill and forget: the journal thread. next, sent, acked, reset: the link
- *            thread. */
+ * Threads    any; one mutex inside. push, refill and forget: the journal thread. next, sent, acked, refused, reset: the
+ * link thread. */
 #ifndef WEFT_BRIDGE_UPLINK_H
 #define WEFT_BRIDGE_UPLINK_H
 
@@ -27,8 +27,9 @@ bool weft__uplink_wants_refill(weft__uplink *u, int64_t *ret_after_id);
 weft_status weft__uplink_refill(weft__uplink *u, const weft__journal_row *row, bool again);
 /* Nothing more is in the journal than what the uplink holds. */
 void weft__uplink_refilled(weft__uplink *u);
-/* Drops a queued row that the journal had to give up. */
-void weft__uplink_forget(weft__uplink *u, int64_t row_id);
+/* Drops what is queued of a row that the journal had to give up. Returns how many events will never be sent: none of
+ * those in flight. */
+uint32_t weft__uplink_forget(weft__uplink *u, const weft__journal_row *gone);
 
 /* One message to send. */
 typedef struct weft__outgoing {
@@ -49,6 +50,10 @@ void weft__uplink_sent(weft__uplink *u, weft__outgoing *message, int token);
 void weft__uplink_unsend(weft__uplink *u, weft__outgoing *message);
 /* An acknowledgement. Returns false if no message has that token. */
 bool weft__uplink_acked(weft__uplink *u, int token);
+/* The broker denies the topic of this message: what is in flight there is queued again, and waits for retry_refused or
+ * reset. Returns false if no message has that token. */
+bool weft__uplink_refused(weft__uplink *u, int token);
+void weft__uplink_retry_refused(weft__uplink *u);
 /* The connection is gone: everything in flight is queued again. */
 void weft__uplink_reset(weft__uplink *u);
 

@@ -1,0 +1,71 @@
+/* Whole bridges at their bounds: what a broker denies or cannot take, slow handlers, full journals, ends. */
+#include "bridge/bridge_rig.h"
+
+static void what_is_denied_beside_the_events_does_not_hold_them_up(void)
+{
+    fake_broker *broker = fake_broker_create(FAKE_THREADED);
+    fake_broker_deny(broker, "weft/v1/dev/cmd/#");
+    fake_broker_set_limits(broker, 4, UINT32_MAX);
+    host *b = host_start(broker, "b", WEFT_TOPIC_COST);
+    host *a = host_start(broker, "a", 0);
+    for (int i = 0; i < 20; i++)
+        weft__bridge_send(a->bridge, "weft/v1/dev/cmd/b/replay/a", calloc(1, 1), 1, 1, false);
+    for (uint64_t value = 1; value <= 50; value++) {
+        publish_range(a, value, value);
+        CU_ASSERT_EQUAL_FATAL(weft_bridge_drain(a->bridge, READY_MS), WEFT_OK);
+    }
+    CU_ASSERT_TRUE(host_gets(b, 50));
+    CU_ASSERT_EQUAL(notices_of(a, WEFT_NOTICE_PUBLISH_REFUSED), 1);
+    host_destroy(a);
+    host_destroy(b);
+    fake_broker_destroy(broker);
+}
+
+static void a_denied_topic_leaves_the_others_flowing(void)
+{
+    fake_broker *broker = fake_broker_create(FAKE_THREADED);
+    host *b = host_start(broker, "b", WEFT_TOPIC_COST);
+    host *a = host_start(broker, "a", 0);
+    fake_broker_deny(broker, "weft/v1/dev/evt/custom/+");
+    weft_event event = {.type = WEFT_CUSTOM, .custom = {.event_type = "denied", .data_json = "1"}};
+    for (uint64_t value = 1; value <= 50; value++) {
+        CU_ASSERT_EQUAL(weft_publish(a->bus, &event), WEFT_OK);
+        publish_range(a, value, value);
+        b->wanted = value;
+        CU_ASSERT_TRUE_FATAL(suite_wait(has_wanted, b, READY_MS));
+    }
+    CU_ASSERT_EQUAL(weft_bridge_drain(a->bridge, 100), WEFT_TIMEOUT);
+    host_destroy(a);
+    host_destroy(b);
+    fake_broker_destroy(broker);
+}
+
+/* With the longest names the topic alone is longer than what is set aside for it on the short ones. */
+static void an_event_just_over_the_limit_does_not_stop_the_rest(void)
+{
+    enum { LIMIT = 8192 };
+    char name[WEFT_NAME_MAX_BYTES + 1] = {0};
+    memset(name, 'n', WEFT_NAME_MAX_BYTES);
+    fake_broker *broker = fake_broker_create(FAKE_THREADED);
+    fake_broker_set_limits(broker, 20, LIMIT);
+    host *a = host_start(broker, name, 0);
+    char json[LIMIT + 1];
+    for (size_t length = LIMIT - 700; length < LIMIT; length += 16) {
+        memset(json, 'x', length);
+        json[0] = json[length - 1] = '"';
+        json[length] = '\0';
+        weft_event event = {.type = WEFT_CUSTOM, .custom = {.event_type = "big", .data_json = json}};
+        CU_ASSERT_EQUAL(weft_publish(a->bus, &event), WEFT_OK);
+    }
+    publish_range(a, 1, 1);
+    CU_ASSERT_EQUAL(weft_bridge_drain(a->bridge, READY_MS), WEFT_OK);
+    weft_bridge_stats stats;
+    weft_bridge_get_stats(a->bridge, &stats);
+    CU_ASSERT_TRUE(stats.lost_events > 0);
+    CU_ASSERT_EQUAL(stats.pending_events, 0);
+    host_destroy(a);
+    fake_broker_destroy(broker);
+}
+
+SUITE(bridge_limits, CASE(what_is_denied_beside_the_events_does_not_hold_them_up),
+      CASE(a_denied_topic_leaves_the_others_flowing), CASE(an_event_just_over_the_limit_does_not_stop_the_rest))
