@@ -156,8 +156,7 @@ static int run(const args *a)
     if (topic != NULL && !args_flag(a, "raw"))
         return args_usage(a, "--topic goes with --raw; lines name their topics.");
     (void)signal(SIGPIPE, SIG_IGN);
-    int status = args_flag(a, "raw") ? decode_raw(topic) : decode_lines();
-    return fflush(stdout) == 0 || errno == EPIPE ? status : EXIT_JOB_FAILED;
+    return args_flag(a, "raw") ? decode_raw(topic) : decode_lines();
 }
 
 const command cmd_decode = {

@@ -4,9 +4,11 @@
 #include "nodes/options.h"
 
 #include <getopt.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { OPTIONS_MAX = 64, LONG_BASE = 256, WORD_MAX = 64 };
 
@@ -203,6 +205,23 @@ void command_print_help(const command *c, FILE *out)
         fprintf(out, "\n%s\n", c->details);
 }
 
+/* A reader that has gone away had enough. */
+static bool reader_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) > 0 && (out.revents & POLLERR) != 0;
+}
+
+/* What could not be written must not look like success, whatever wrote it. */
+static int output_settle(const command *c, int status)
+{
+    bool written = fflush(stdout) == 0 && !ferror(stdout);
+    if (written || reader_gone())
+        return status;
+    fprintf(stderr, "weft %s: cannot write to standard output.\n", c->name);
+    return status == EXIT_DONE ? EXIT_JOB_FAILED : status;
+}
+
 int command_main(const command *c, int argc, char **argv)
 {
     args a;
@@ -219,7 +238,7 @@ int command_main(const command *c, int argc, char **argv)
         break;
     }
     args_fini(&a);
-    return status;
+    return output_settle(c, status);
 }
 
 size_t args_count(const args *a, const char *name)

@@ -55,7 +55,8 @@ typedef enum args_result { ARGS_OK, ARGS_HELP, ARGS_BAD } args_result;
 args_result args_parse(const command *c, int argc, char **argv, args *ret);
 void args_fini(args *a);
 
-/* Parses, then runs the command or prints its help; the exit status. */
+/* Parses, then runs the command or prints its help; the exit status. A standard output that could not be written turns
+ * success into failure, unless its reader has gone. */
 int command_main(const command *c, int argc, char **argv);
 void command_print_help(const command *c, FILE *out);
 
