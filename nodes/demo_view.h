@@ -1,5 +1,7 @@
 /* nodes/demo_view.h: what the demo shows while it runs: a live table on a terminal, a line a second elsewhere.
  *
+ * On a terminal lines are cut at its width, and hosts for which there is no room are left out.
+ *
  * Runs on a thread of its own between start and stop. */
 #ifndef WEFT_NODES_DEMO_VIEW_H
 #define WEFT_NODES_DEMO_VIEW_H
@@ -16,8 +18,5 @@ typedef struct demo_view demo_view;
 weft_status demo_view_start(FILE *out, demo_observer *observer, const demo_feed *feed, uint64_t lines, demo_view **ret);
 /* Shows the last state once more, and ends. NULL is fine. */
 void demo_view_stop(demo_view *view);
-
-/* The table of hosts with its sum, as it stands. */
-void demo_view_table(FILE *out, demo_observer *observer);
 
 #endif
