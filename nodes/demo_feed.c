@@ -1,13 +1,11 @@
-/* nodes/demo_feed.c: one transcript engine and one feed connection per node. */
+/* nodes/demo_feed.c: one transcript engine for all files, and one feed connection a node. An engine a node would not
+ * know that a message stands in a file of another node's, too, and count it twice. */
 #include "nodes/demo_feed.h"
 
-#include <errno.h>
-#include <jansson.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "nodes/deadline.h"
 #include "nodes/feed_client.h"
@@ -18,17 +16,17 @@
 enum { CONNECT_MS = 10000, FLUSH_MS = 120000, PACE_STEP_MS = 50 };
 
 typedef struct lane {
-    demo_feed *feed;
-    transcript *engine;
     feed_client *client;
-    weft_text text;
     uint64_t events;
-    weft_status status; /* the first failure inside a callback */
 } lane;
 
 struct demo_feed {
     demo_feed_opts opts;
+    transcript *engine;
     lane *lanes;
+    weft_text text;
+    weft_status status; /* the first failure inside a callback */
+    size_t failed;      /* whose it was */
     _Atomic uint64_t lines;
     int64_t started_ms;
     int64_t first_event_ms; /* of the file being read; 0: none yet */
@@ -36,17 +34,31 @@ struct demo_feed {
     int64_t pace_from_ms;   /* when first_event_ms was */
 };
 
+/* Which node gets the events of a session. */
+static size_t node_of_session(const demo_feed *f, const char *session)
+{
+    const char *owner = ownership_node_of(f->opts.owners, session);
+    for (size_t i = 0; owner != NULL && i < f->opts.node_count; i++)
+        if (strcmp(f->opts.nodes[i], owner) == 0)
+            return i;
+    return 0;
+}
+
 static void on_event(const weft_event *event, void *user)
 {
-    lane *l = user;
-    l->feed->event_ms = event->timestamp_ms;
-    if (l->status != WEFT_OK)
+    demo_feed *f = user;
+    f->event_ms = event->timestamp_ms;
+    if (f->status != WEFT_OK)
         return;
-    weft_text_clear(&l->text);
-    l->status = weft_event_to_json(event, &l->text);
-    if (l->status == WEFT_OK)
-        l->status = feed_client_send(l->client, l->text.data, l->text.length, NULL);
-    l->events += l->status == WEFT_OK;
+    size_t node = node_of_session(f, event->session_id);
+    weft_text_clear(&f->text);
+    f->status = weft_event_to_json(event, &f->text);
+    if (f->status == WEFT_OK)
+        f->status = feed_client_send(f->lanes[node].client, f->text.data, f->text.length, NULL);
+    if (f->status == WEFT_OK)
+        f->lanes[node].events++;
+    else
+        f->failed = node;
 }
 
 static void on_problem(const char *text, void *user)
@@ -70,19 +82,11 @@ static void on_refused(uint64_t line, const char *text, void *user)
 static weft_status lane_open(demo_feed *f, size_t node, char *reason, size_t reason_bytes)
 {
     lane *l = &f->lanes[node];
-    l->feed = f;
-    transcript_opts engine = {.prices = f->opts.prices,
-                              .on_event = on_event,
-                              .on_problem = on_problem,
-                              .on_unknown_model = on_unknown_model,
-                              .user = l};
     feed_client_opts client = {.path = demo_cluster_socket(f->opts.cluster, node),
                                .feed = "demo",
                                .connect_ms = CONNECT_MS,
                                .on_refused = on_refused};
-    weft_status st = transcript_create(&engine, &l->engine);
-    if (st == WEFT_OK)
-        st = feed_client_create(&client, &l->client);
+    weft_status st = feed_client_create(&client, &l->client);
     if (st == WEFT_OK && (st = feed_client_connect(l->client)) != WEFT_OK)
         snprintf(reason, reason_bytes, "%s", feed_client_error(l->client));
     return st;
@@ -96,7 +100,12 @@ weft_status demo_feed_create(const demo_feed_opts *opts, demo_feed **ret, char *
         return WEFT_NO_MEMORY;
     }
     f->opts = *opts;
-    weft_status st = WEFT_OK;
+    transcript_opts engine = {.prices = opts->prices,
+                              .on_event = on_event,
+                              .on_problem = on_problem,
+                              .on_unknown_model = on_unknown_model,
+                              .user = f};
+    weft_status st = transcript_create(&engine, &f->engine);
     for (size_t i = 0; st == WEFT_OK && i < opts->node_count; i++)
         st = lane_open(f, i, reason, reason_bytes);
     if (st != WEFT_OK) {
@@ -111,11 +120,10 @@ void demo_feed_destroy(demo_feed *f)
 {
     if (f == NULL)
         return;
-    for (size_t i = 0; i < f->opts.node_count; i++) {
-        transcript_destroy(f->lanes[i].engine);
+    transcript_destroy(f->engine);
+    for (size_t i = 0; i < f->opts.node_count; i++)
         feed_client_destroy(f->lanes[i].client);
-        weft_text_fini(&f->lanes[i].text);
-    }
+    weft_text_fini(&f->text);
     free(f->lanes);
     free(f);
 }
@@ -149,17 +157,12 @@ static void pace_keep(demo_feed *f)
 
 /* ---- lines ---- */
 
-/* Which node gets a record; lines that are none are reported by the first node's engine. */
-static lane *lane_of_line(const demo_feed *f, const char *text, size_t length)
+/* Says which node could not take its events. Returns what went wrong. */
+static weft_status trouble_tell(const demo_feed *f, weft_status st, size_t node, char *reason, size_t reason_bytes)
 {
-    json_t *record = json_loadb(text, length, 0, NULL);
-    const char *owner = ownership_node_of(f->opts.owners, json_string_value(json_object_get(record, "sessionId")));
-    size_t node = 0;
-    for (size_t i = 0; owner != NULL && i < f->opts.node_count; i++)
-        if (strcmp(f->opts.nodes[i], owner) == 0)
-            node = i;
-    json_decref(record);
-    return &f->lanes[node];
+    if (st != WEFT_OK)
+        snprintf(reason, reason_bytes, "node %s: %s", f->opts.nodes[node], feed_client_error(f->lanes[node].client));
+    return st;
 }
 
 static weft_status line_feed(demo_feed *f, const char *file, uint64_t number, const char *text, size_t length,
@@ -168,15 +171,12 @@ static weft_status line_feed(demo_feed *f, const char *file, uint64_t number, co
     weft_status st = f->opts.before_line != NULL ? f->opts.before_line(atomic_load(&f->lines), f->opts.user) : WEFT_OK;
     if (st != WEFT_OK)
         return st;
-    lane *l = lane_of_line(f, text, length);
-    if (transcript_feed(l->engine, file, number, text, length, deadline_now_ms()) == WEFT_NO_MEMORY)
+    if (transcript_feed(f->engine, file, number, text, length, deadline_now_ms()) == WEFT_NO_MEMORY)
         return WEFT_NO_MEMORY;
     atomic_fetch_add(&f->lines, 1);
-    if (l->status != WEFT_OK)
-        snprintf(reason, reason_bytes, "%s", feed_client_error(l->client));
-    else
+    if (f->status == WEFT_OK)
         pace_keep(f);
-    return l->status;
+    return trouble_tell(f, f->status, f->failed, reason, reason_bytes);
 }
 
 static weft_status file_feed(demo_feed *f, const char *file, char *reason, size_t reason_bytes)
@@ -215,16 +215,12 @@ weft_status demo_feed_run(demo_feed *f, char *reason, size_t reason_bytes)
     f->started_ms = deadline_now_ms();
     for (size_t i = 0; st == WEFT_OK && i < f->opts.file_count; i++)
         st = file_feed(f, f->opts.files[i], reason, reason_bytes);
-    for (size_t i = 0; st == WEFT_OK && i < f->opts.node_count; i++) {
-        lane *l = &f->lanes[i];
-        st = transcript_end(l->engine);
-        if (st == WEFT_OK)
-            st = l->status;
-        if (st == WEFT_OK)
-            st = feed_client_flush(l->client, FLUSH_MS);
-        if (st != WEFT_OK)
-            snprintf(reason, reason_bytes, "node %s: %s", f->opts.nodes[i], feed_client_error(l->client));
-    }
+    if (st == WEFT_OK)
+        st = transcript_end(f->engine);
+    if (st == WEFT_OK)
+        st = trouble_tell(f, f->status, f->failed, reason, reason_bytes);
+    for (size_t i = 0; st == WEFT_OK && i < f->opts.node_count; i++)
+        st = trouble_tell(f, feed_client_flush(f->lanes[i].client, FLUSH_MS), i, reason, reason_bytes);
     return st;
 }
 
@@ -242,7 +238,7 @@ size_t demo_feed_busiest(const demo_feed *f)
     return busiest;
 }
 
-uint64_t demo_feed_refused(const demo_feed *f)
+static uint64_t refused_lines(const demo_feed *f)
 {
     uint64_t refused = 0;
     for (size_t i = 0; i < f->opts.node_count; i++) {
@@ -258,5 +254,5 @@ uint64_t demo_feed_events(const demo_feed *f)
     uint64_t events = 0;
     for (size_t i = 0; i < f->opts.node_count; i++)
         events += f->lanes[i].events;
-    return events - demo_feed_refused(f);
+    return events - refused_lines(f);
 }

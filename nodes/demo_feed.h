@@ -1,5 +1,5 @@
-/* nodes/demo_feed.h: reads transcripts and feeds each record's events to the node that owns its session, as JSON lines
- * on that node's socket. Threads: one, but progress. */
+/* nodes/demo_feed.h: reads transcripts and feeds each event to the node that owns its session, as JSON lines on that
+ * node's socket. Threads: one, but progress. */
 #ifndef WEFT_NODES_DEMO_FEED_H
 #define WEFT_NODES_DEMO_FEED_H
 
@@ -52,7 +52,5 @@ uint64_t demo_feed_progress(const demo_feed *f);
 uint64_t demo_feed_events(const demo_feed *f);
 /* The node that has got most of them so far. */
 size_t demo_feed_busiest(const demo_feed *f);
-/* Lines that a node refused. */
-uint64_t demo_feed_refused(const demo_feed *f);
 
 #endif
