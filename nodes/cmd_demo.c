@@ -1,13 +1,10 @@
 /* nodes/cmd_demo.c: the main job on one machine: transcripts → a node per operator → a broker → an observer, and the
  * observer's totals held against totals counted straight from the files by other code. */
-#include <errno.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "nodes/commands.h"
 #include "nodes/deadline.h"
@@ -15,6 +12,7 @@
 #include "nodes/demo_view.h"
 #include "nodes/line_reader.h"
 #include "nodes/recount.h"
+#include "nodes/scratch.h"
 #include "nodes/simulate.h"
 
 enum {
@@ -232,27 +230,6 @@ static int result_tell(demo *d)
 
 /* ---- frame ---- */
 
-static int entry_remove(const char *path, const struct stat *info, int type, struct FTW *ftw)
-{
-    (void)info;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static bool directory_make(demo *d)
-{
-    const char *tmp = getenv("TMPDIR");
-    if (tmp == NULL || strlen(tmp) > 20) /* sockets below it have little room */
-        tmp = "/tmp";
-    snprintf(d->directory, sizeof d->directory, "%s/weft-demo.XXXXXX", tmp);
-    if (mkdtemp(d->directory) != NULL)
-        return true;
-    snprintf(d->reason, sizeof d->reason, "cannot make a directory in %s: %s", tmp, strerror(errno));
-    d->directory[0] = '\0';
-    return false;
-}
-
 static void demo_fini(demo *d)
 {
     demo_feed_destroy(d->feed);
@@ -264,8 +241,6 @@ static void demo_fini(demo *d)
         free(d->files[i]);
     free(d->files);
     totals_fini(&d->known);
-    if (d->directory[0] != '\0' && !args_flag(d->args, "keep"))
-        nftw(d->directory, entry_remove, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static weft_status input_prepare(demo *d, int64_t seed)
@@ -286,8 +261,11 @@ static int demo_run(demo *d, uint16_t port, int64_t seed)
     demo_feed_opts feed = {0};
     if (pace_read(d, &feed) != WEFT_OK)
         return args_usage(d->args, "--speed: \"max\", or how many times as fast as it happened");
-    if (!directory_make(d))
+    int status;
+    if (!scratch_make("weft-demo", d->directory, sizeof d->directory, d->reason, sizeof d->reason))
         return failed(d, EXIT_JOB_FAILED);
+    if (!scratch_guard(d->directory, args_flag(d->args, "keep"), &status))
+        return status;
     if (input_prepare(d, seed) != WEFT_OK)
         return failed(d, EXIT_USAGE);
     if (stage_set(d, port) != WEFT_OK)
