@@ -67,7 +67,7 @@ const command cmd_simulate = {
     .synopsis = "[OPTION]… --out DIR",
     .summary = "Writes transcripts of simulated agents.",
     .details = "The files have the form of a coding agent's transcripts. Their totals, counted while generating, are\n"
-               "printed as one JSON object.\n",
+               "printed as one JSON object.",
     .options = options,
     .run = run,
 };
