@@ -62,7 +62,7 @@ static weft_status events_to_json(const weft__topic_parts *parts, const uint8_t 
     return st;
 }
 
-/* The tap is JSON already. */
+/* The tap is JSON already, but may be laid out over lines: where JSON has a line break there may be a space instead. */
 static weft_status tap_to_json(const uint8_t *bytes, size_t length, weft_text *text, const char **reason)
 {
     if (length > WEFT_BATCH_MAX_BYTES)
@@ -71,7 +71,8 @@ static weft_status tap_to_json(const uint8_t *bytes, size_t length, weft_text *t
         (void)weft__refuse(reason, "not JSON");
         return WEFT_MALFORMED;
     }
-    weft_text_append(text, (const char *)bytes, length);
+    for (size_t i = 0; i < length; i++)
+        weft_text_append(text, bytes[i] == '\n' || bytes[i] == '\r' ? " " : (const char *)&bytes[i], 1);
     weft_text_append(text, "\n", 1);
     return text_status(text);
 }
