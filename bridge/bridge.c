@@ -226,6 +226,7 @@ static void pending_count(weft_bridge *b)
     weft__journal_stats stats;
     weft__journal_get_stats(b->journal, &stats);
     b->pending_at_open = stats.pending_events;
+    b->written_row = stats.newest_row;
 }
 
 weft_status weft__bridge_journal_open(weft_bridge *b, weft__journal **ret, const char **reason)
@@ -368,7 +369,8 @@ static void threads_end(weft_bridge *b)
     weft__queue_close(&b->deliveries);
     thread_end(b, 2, b->deliver_thread);
     if (b->sends) {
-        weft__queue_close(&b->calls); /* what is in it by now is still run */
+        weft__queue_close(&b->calls); /* what is in it by now is still run, and what the intake holds written */
+        weft__intake_close(&b->intake, WEFT_STOPPED);
         flag_raise(b, &b->journal_stopping, &b->journal_signal);
         thread_end(b, 0, b->journal_thread);
         flag_raise(b, &b->sync_stopping, &b->sync_signal);

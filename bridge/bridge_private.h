@@ -109,6 +109,7 @@ struct weft_bridge {
     bool state_changed;
     int64_t state_sent_ms;
     int64_t trimmed_ms;
+    uint64_t untrimmed_bytes; /* written since */
 
     /* downlink thread */
     weft__downlink *downlink;

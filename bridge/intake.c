@@ -115,8 +115,8 @@ weft_status weft__intake_put(weft__intake *intake, weft_event *const *events, si
     }
     size_t bytes = group_bytes(group);
     pthread_mutex_lock(&intake->mutex);
-    if (intake->failing != WEFT_OK)
-        st = intake->failing;
+    if (intake->closed != WEFT_OK || intake->failing != WEFT_OK)
+        st = intake->closed != WEFT_OK ? intake->closed : intake->failing;
     else if (intake->bytes > 0 && intake->bytes + bytes > intake->max_bytes)
         st = WEFT_FULL;
     if (st == WEFT_OK) {
@@ -167,6 +167,14 @@ void weft__intake_fail(weft__intake *intake, weft_status status)
 {
     pthread_mutex_lock(&intake->mutex);
     intake->failing = status;
+    pthread_mutex_unlock(&intake->mutex);
+}
+
+void weft__intake_close(weft__intake *intake, weft_status status)
+{
+    pthread_mutex_lock(&intake->mutex);
+    if (intake->closed == WEFT_OK)
+        intake->closed = status;
     pthread_mutex_unlock(&intake->mutex);
 }
 

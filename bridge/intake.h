@@ -32,6 +32,7 @@ typedef struct weft__intake {
     uint64_t events;     /* [mutex] accepted since init */
     uint64_t refused;    /* [mutex] events refused */
     weft_status failing; /* [mutex] not OK: refuse with this */
+    weft_status closed;  /* [mutex] the same, for good */
     weft__signal *signal;
 } weft__intake;
 
@@ -39,7 +40,7 @@ void weft__intake_init(weft__intake *intake, const char *node, uint64_t epoch, s
 void weft__intake_fini(weft__intake *intake);
 
 /* Gives each event its id and queues the group. events are shadows: their ids are set, kept copies are made.
- * Returns OK, FULL, TOO_LARGE, NO_MEMORY, or the status of weft__intake_fail. */
+ * Returns OK, FULL, TOO_LARGE, NO_MEMORY, or the status of weft__intake_close or _fail. */
 weft_status weft__intake_put(weft__intake *intake, weft_event *const *events, size_t count, const weft_feed_mark *mark,
                              uint64_t *ret_receipt);
 
@@ -50,6 +51,8 @@ void weft__group_free(weft__intake *intake, weft__group *group);
 
 /* From now on refuses (or, with OK, accepts again). */
 void weft__intake_fail(weft__intake *intake, weft_status status);
+/* From now on refuses for good, whatever weft__intake_fail says later. The first status stays. */
+void weft__intake_close(weft__intake *intake, weft_status status);
 /* Starts a new epoch: seq counts from 1 again. */
 void weft__intake_begin_epoch(weft__intake *intake, uint64_t epoch);
 uint64_t weft__intake_receipt(weft__intake *intake);

@@ -244,7 +244,7 @@ weft_status weft__journal_feed(weft__journal *j, const char *feed, uint64_t *ret
 
 void weft__journal_get_stats(weft__journal *j, weft__journal_stats *ret)
 {
-    *ret = (weft__journal_stats){0};
+    *ret = (weft__journal_stats){.newest_row = j->last_id};
     for (size_t i = 0; i < j->stream_count; i++) {
         const weft__stream_totals *t = &j->streams[i].totals;
         ret->rows += t->rows;

@@ -115,6 +115,7 @@ typedef struct weft__journal_stats {
     uint64_t row_bytes;
     uint64_t pending_rows;
     uint64_t pending_events;
+    int64_t newest_row; /* id; 0: none yet */
 } weft__journal_stats;
 void weft__journal_get_stats(weft__journal *j, weft__journal_stats *ret);
 

@@ -20,6 +20,7 @@ enum {
     STATE_MS = 1000,
     SYNC_MS = 100,
     PREVIOUS_MAX = 64,
+    JOURNAL_MAX_BYTES = 1 << 30, /* what the journal takes for its bound when none is given */
 };
 
 /* ---- writing ---- */
@@ -82,9 +83,14 @@ static weft_status journal_reopen(weft_bridge *b)
 {
     const char *reason;
     pthread_mutex_lock(&b->journal_mutex);
-    weft__journal_close(b->journal);
+    weft__journal *damaged = b->journal;
     b->journal = NULL;
-    weft_status st = weft__bridge_journal_open(b, &b->journal, &reason);
+    pthread_mutex_unlock(&b->journal_mutex);
+    weft__journal_close(damaged);
+    weft__journal *opened = NULL;
+    weft_status st = weft__bridge_journal_open(b, &opened, &reason);
+    pthread_mutex_lock(&b->journal_mutex);
+    b->journal = opened;
     pthread_mutex_unlock(&b->journal_mutex);
     uint64_t last = 0;
     if (st == WEFT_OK && (st = weft__journal_last_epoch(b->journal, &last)) == WEFT_OK && last < atomic_load(&b->epoch))
@@ -169,11 +175,14 @@ static void groups_write(weft_bridge *b, weft__group *groups)
     weft_status st = mark_count > 0 && marks == NULL ? WEFT_NO_MEMORY : WEFT_OK;
     while (st == WEFT_OK && (st = weft__batcher_build(&b->batcher, groups, &rows, &row_count)) == WEFT_NO_MEMORY &&
            !journal_must_stop(b)) {
+        calls_run(b);
         weft__signal_wait(&b->journal_signal, RETRY_MS);
         st = WEFT_OK;
     }
     if (st == WEFT_OK)
         st = append_with_patience(b, rows, row_count, marks, mark_count);
+    for (size_t i = 0; i < row_count; i++)
+        b->untrimmed_bytes += rows[i].length;
     if (st == WEFT_OK) {
         int64_t newest = row_count > 0 ? rows[row_count - 1].id : 0;
         groups_show(b, groups);
@@ -273,25 +282,35 @@ static void replays_answer(weft_bridge *b)
         weft__signal_raise(&b->journal_signal);
 }
 
+typedef struct giving_up {
+    weft_bridge *bridge;
+    uint64_t events;
+} giving_up;
+
 static void row_given_up(const weft__journal_row *row, void *user)
 {
-    weft_bridge *b = user;
+    giving_up *g = user;
+    weft_bridge *b = g->bridge;
     uint32_t events = weft__uplink_forget(b->uplink, row);
     atomic_fetch_add(&b->lost_events, events);
-    if (events == 0) /* it is with the broker already */
-        return;
-    weft__bridge_notice(
-        b, &(weft_notice){
-               .kind = WEFT_NOTICE_LOST, .status = WEFT_FULL, .count = events, .text = "the journal is at its bound"});
+    g->events += events; /* none: they are with the broker already */
 }
 
 static void journal_trim(weft_bridge *b)
 {
     int64_t now = weft__bridge_mono_ms(b);
-    if (now - b->trimmed_ms < TRIM_MS)
+    uint64_t bound = b->opts.journal_max_bytes != 0 ? b->opts.journal_max_bytes : JOURNAL_MAX_BYTES;
+    if (now - b->trimmed_ms < TRIM_MS && b->untrimmed_bytes < bound / 16)
         return;
     b->trimmed_ms = now;
-    (void)weft__journal_trim(b->journal, weft_clock_wall_ms(b->clock), row_given_up, b);
+    b->untrimmed_bytes = 0;
+    giving_up g = {.bridge = b};
+    (void)weft__journal_trim(b->journal, weft_clock_wall_ms(b->clock), row_given_up, &g);
+    if (g.events > 0)
+        weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_LOST,
+                                              .status = WEFT_FULL,
+                                              .count = g.events,
+                                              .text = "the journal is at its bound"});
 }
 
 static void state_send(weft_bridge *b)
@@ -370,6 +389,8 @@ void *weft__journal_thread(void *bridge)
         acknowledgements_note(b);
         if (stopping)
             return NULL;
+        if (b->journal == NULL) /* only a failed write that stop has cut short leaves none */
+            continue;
         uplink_refill(b);
         replays_answer(b);
         journal_trim(b);

@@ -63,7 +63,7 @@ static void fence(weft_bridge *b, uint64_t newer_epoch)
     b->fenced = true;
     pthread_cond_broadcast(&b->changed);
     pthread_mutex_unlock(&b->mutex);
-    weft__intake_fail(&b->intake, WEFT_FENCED);
+    weft__intake_close(&b->intake, WEFT_FENCED);
     weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_FENCED,
                                           .status = WEFT_FENCED,
                                           .node = b->node,

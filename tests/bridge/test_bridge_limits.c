@@ -67,5 +67,76 @@ static void an_event_just_over_the_limit_does_not_stop_the_rest(void)
     fake_broker_destroy(broker);
 }
 
-SUITE(bridge_limits, CASE(what_is_denied_beside_the_events_does_not_hold_them_up),
-      CASE(a_denied_topic_leaves_the_others_flowing), CASE(an_event_just_over_the_limit_does_not_stop_the_rest))
+/* ---- the journal's bound, and ends ---- */
+
+static bool has_given_up(void *user)
+{
+    weft_bridge_stats stats;
+    weft_bridge_get_stats(((host *)user)->bridge, &stats);
+    return stats.lost_events > 0;
+}
+
+static void a_journal_at_its_bound_gives_up_at_once_and_says_how_many(void)
+{
+    fake_broker *broker = fake_broker_create(FAKE_THREADED);
+    host *a = host_create(broker, "a");
+    CU_ASSERT_EQUAL_FATAL(host_open(a, &(weft_bridge_opts){.journal_max_bytes = 64 << 10}), WEFT_OK);
+    CU_ASSERT_EQUAL_FATAL(weft_bridge_wait_ready(a->bridge, READY_MS), WEFT_OK);
+    fake_broker_stop(broker);
+    publish_range(a, 1, 5000);
+    CU_ASSERT_EQUAL(weft_bridge_flush(a->bridge, READY_MS), WEFT_OK);
+    CU_ASSERT_TRUE(suite_wait(has_given_up, a, 5000));
+    CU_ASSERT_TRUE(notices_of(a, WEFT_NOTICE_LOST) < 100);
+    fake_broker_start(broker);
+    CU_ASSERT_EQUAL(weft_bridge_drain(a->bridge, DEADLINE_MS), WEFT_OK);
+    weft_bridge_stats stats;
+    weft_bridge_get_stats(a->bridge, &stats);
+    CU_ASSERT_EQUAL(stats.acked_events + stats.lost_events, 5000);
+    CU_ASSERT_EQUAL(stats.pending_events, 0);
+    host_destroy(a);
+    fake_broker_destroy(broker);
+}
+
+static void stop_tells_of_a_backlog_that_an_earlier_life_left(void)
+{
+    char dir[64];
+    journal_dir_make(dir);
+    fake_broker *broker = fake_broker_create(FAKE_THREADED);
+    host *a = host_create(broker, "a");
+    snprintf(a->journal, sizeof a->journal, "%s/journal.db", dir);
+    fake_broker_stop(broker);
+    CU_ASSERT_EQUAL_FATAL(host_open(a, NULL), WEFT_OK);
+    publish_range(a, 1, 10);
+    CU_ASSERT_EQUAL(weft_bridge_stop(a->bridge, 50), WEFT_TIMEOUT);
+    weft_bridge_destroy(a->bridge);
+    CU_ASSERT_EQUAL_FATAL(host_open(a, NULL), WEFT_OK);
+    CU_ASSERT_EQUAL(weft_bridge_stop(a->bridge, 50), WEFT_TIMEOUT);
+    weft_bridge_destroy(a->bridge);
+    fake_broker_start(broker);
+    CU_ASSERT_EQUAL_FATAL(host_open(a, NULL), WEFT_OK);
+    CU_ASSERT_EQUAL(weft_bridge_drain(a->bridge, DEADLINE_MS), WEFT_OK);
+    CU_ASSERT_EQUAL(fake_broker_count(broker, "weft/v1/dev/evt/cost/a"), 1);
+    host_destroy(a);
+    fake_broker_destroy(broker);
+    journal_dir_remove(dir);
+}
+
+static void a_stopped_bridge_accepts_nothing(void)
+{
+    fake_broker *broker = fake_broker_create(FAKE_THREADED);
+    host *a = host_start(broker, "a", 0);
+    CU_ASSERT_EQUAL(weft_bridge_stop(a->bridge, READY_MS), WEFT_OK);
+    weft_event event = {.type = WEFT_CONFIG_RELOADED};
+    const weft_event *events[] = {&event};
+    weft_bridge_stats stats;
+    CU_ASSERT_EQUAL(weft_bridge_publish_group(a->bridge, events, 1, NULL, NULL, NULL), WEFT_STOPPED);
+    weft_bridge_get_stats(a->bridge, &stats);
+    CU_ASSERT_EQUAL(stats.published, stats.written);
+    host_destroy(a);
+    fake_broker_destroy(broker);
+}
+
+SUITE(bridge_limits, CASE(a_journal_at_its_bound_gives_up_at_once_and_says_how_many),
+      CASE(stop_tells_of_a_backlog_that_an_earlier_life_left), CASE(a_stopped_bridge_accepts_nothing),
+      CASE(what_is_denied_beside_the_events_does_not_hold_them_up), CASE(a_denied_topic_leaves_the_others_flowing),
+      CASE(an_event_just_over_the_limit_does_not_stop_the_rest))

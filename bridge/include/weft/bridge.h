@@ -78,7 +78,8 @@ weft_status weft_bridge_create(weft_dispatcher *d, const weft_bridge_opts *opts,
                                const char **reason);
 
 /* Drains for up to timeout_ms, says goodbye and disconnects. What the broker has not taken stays in the journal.
- * Blocks. Returns OK or TIMEOUT (something is left). */
+ * Blocks; not from a handler, on_notice or on_written. Returns OK or TIMEOUT (something is left, also of an earlier
+ * life). */
 weft_status weft_bridge_stop(weft_bridge *b, uint32_t timeout_ms);
 /* Stops without draining if still running, and frees. NULL is fine. Blocks for the running handler. */
 void weft_bridge_destroy(weft_bridge *b);
