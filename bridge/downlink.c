@@ -33,6 +33,7 @@ struct weft__downlink {
     uint64_t stamp;
     uint64_t interest_stamp[WEFT_TOPIC_MAX];
     uint64_t last_request;
+    uint64_t uses;             /* counts what uses a stream */
     weft__downlink_stats live; /* this thread's */
     pthread_mutex_t mutex;
     weft__downlink_stats shown; /* [mutex] copy of live for other threads */
@@ -65,9 +66,12 @@ weft_status weft__downlink_create(const weft__downlink_opts *opts, const weft__d
     if (d == NULL)
         return WEFT_NO_MEMORY;
     d->opts = *opts;
+    d->last_request = opts->first_request;
     d->ops = *ops;
     if (d->opts.ask_timeout_ms == 0)
         d->opts.ask_timeout_ms = 3000;
+    if (d->opts.streams_max == 0)
+        d->opts.streams_max = STREAMS_MAX;
     if (d->opts.give_up_ms == 0)
         d->opts.give_up_ms = 600000;
     d->stream_ops = (weft__stream_ops){.deliver = stream_deliver, .lost = stream_lost, .user = d};
@@ -106,12 +110,47 @@ static weft__stream *stream_find(weft__downlink *d, const char *node, uint64_t e
     return s;
 }
 
+/* Whether nothing more is expected: its node is away, or lives again, and nothing of it is missing. */
+static bool stream_is_over(const weft__downlink *d, const weft__stream *s)
+{
+    const weft__peer *peer = weft__peers_find(&d->peers, s->node);
+    bool open = s->holes.count > 0 || s->held_count > 0 || s->suspected > s->high || s->ask.request != 0;
+    return !open && (peer == NULL || !peer->up || peer->epoch != s->epoch);
+}
+
+/* At the bound: forgets the streams that are over and were not used for longest. Should one of them go on after all,
+ * its events may be handled twice. */
+static void streams_forget_oldest(weft__downlink *d)
+{
+    uint64_t oldest = d->uses;
+    for (size_t i = 0; i < STREAM_BUCKETS; i++)
+        for (const weft__stream *s = d->buckets[i]; s != NULL; s = s->next)
+            if (s->used < oldest && stream_is_over(d, s))
+                oldest = s->used;
+    uint64_t up_to = oldest + (d->uses - oldest) / 8;
+    for (size_t i = 0; i < STREAM_BUCKETS; i++)
+        for (weft__stream **at = &d->buckets[i]; *at != NULL;) {
+            weft__stream *s = *at;
+            if (s->used > up_to || !stream_is_over(d, s)) {
+                at = &s->next;
+                continue;
+            }
+            *at = s->next;
+            d->stream_count--;
+            weft__stream_destroy(s);
+        }
+}
+
 static weft__stream *stream_add(weft__downlink *d, const char *node, uint64_t epoch, weft_topic topic)
 {
     weft__stream *s = stream_find(d, node, epoch, topic);
-    if (s != NULL)
+    if (s == NULL && d->stream_count == d->opts.streams_max)
+        streams_forget_oldest(d);
+    if (s != NULL) {
+        s->used = ++d->uses;
         return s;
-    if (d->stream_count == STREAMS_MAX || (s = weft__stream_create(node, epoch, topic)) == NULL) {
+    }
+    if (d->stream_count == d->opts.streams_max || (s = weft__stream_create(node, epoch, topic)) == NULL) {
         d->live.dropped_bound++;
         return NULL;
     }
@@ -119,14 +158,14 @@ static weft__stream *stream_add(weft__downlink *d, const char *node, uint64_t ep
     s->next = *bucket;
     *bucket = s;
     d->stream_count++;
+    s->used = ++d->uses;
     return s;
 }
 
 static bool stream_was_before_us(const weft__downlink *d, const weft__stream *s)
 {
     const weft__peer *peer = weft__peers_find(&d->peers, s->node);
-    return peer != NULL && peer->born && peer->epoch == s->epoch &&
-           peer->birth_stamp <= d->interest_stamp[weft_topic_number(s->topic)];
+    return peer != NULL && weft__peer_born_by(peer, s->epoch, d->interest_stamp[weft_topic_number(s->topic)]);
 }
 
 void weft__downlink_interest(weft__downlink *d, uint32_t topics)
@@ -176,8 +215,11 @@ static void stream_ask(weft__downlink *d, weft__stream *s, int64_t now_ms)
 static void stream_give_up(weft__downlink *d, weft__stream *s)
 {
     while (s->holes.count > 0)
-        weft__stream_settle(s, s->holes.items[0].from, s->holes.items[0].to, WEFT_LOST_UNREACHABLE, &d->stream_ops,
-                            &d->live.streams);
+        weft__stream_lose(s,
+                          &(weft_lost){.from_seq = s->holes.items[0].from,
+                                       .to_seq = s->holes.items[0].to,
+                                       .reason = WEFT_LOST_UNREACHABLE},
+                          &d->stream_ops, &d->live.streams);
     s->ask = (weft__ask){0};
 }
 
@@ -252,8 +294,7 @@ static void batch_take(weft__downlink *d, weft__stream *s, const weft_batch *bat
         weft__stream_take(s, batch->prev_seq, batch->events, batch->event_count, now_ms, d->opts.hold_ms,
                           &d->stream_ops, &d->live.streams);
     for (size_t i = 0; i < batch->lost_count; i++)
-        weft__stream_settle(s, batch->lost[i].from_seq, batch->lost[i].to_seq, batch->lost[i].reason, &d->stream_ops,
-                            &d->live.streams);
+        weft__stream_lose(s, &batch->lost[i], &d->stream_ops, &d->live.streams);
 }
 
 void weft__downlink_batch(weft__downlink *d, const char *sender, weft_topic topic, const uint8_t *bytes, size_t length,
@@ -298,24 +339,28 @@ static void answer_finish(weft__downlink *d, weft__stream *s, const weft__reply 
         return;
     }
     for (size_t i = 0; i < reply->lost_count; i++) {
-        uint64_t from = reply->lost[i].from_seq < ask.from ? ask.from : reply->lost[i].from_seq;
-        uint64_t to = reply->lost[i].to_seq > ask.to ? ask.to : reply->lost[i].to_seq;
-        weft__stream_settle(s, from, to, reply->lost[i].reason, &d->stream_ops, &d->live.streams);
+        weft_lost lost = reply->lost[i];
+        lost.from_seq = lost.from_seq < ask.from ? ask.from : lost.from_seq;
+        lost.to_seq = lost.to_seq > ask.to ? ask.to : lost.to_seq;
+        weft__stream_lose(s, &lost, &d->stream_ops, &d->live.streams);
     }
     uint64_t covered = reply->covered_to_seq < ask.to ? reply->covered_to_seq : ask.to;
     if (covered < ask.from) {
         ask_failed(s, now_ms);
         return;
     }
-    weft__stream_settle(s, ask.from, covered, WEFT_LOST_UNSPECIFIED, &d->stream_ops, &d->live.streams);
+    weft__stream_settle(s, ask.from, covered, &d->stream_ops, &d->live.streams);
     s->ask = (weft__ask){0};
     s->ask_failures = 0;
     s->ask_after_ms = 0;
+    s->oldest_hole_ms = now_ms;
     stream_ask(d, s, now_ms);
 }
 
 static void answer_take(weft__downlink *d, weft__stream *s, const weft__reply *reply, int64_t now_ms)
 {
+    if (reply->index < s->ask.next_index) /* delivered twice */
+        return;
     if (reply->index != s->ask.next_index)
         s->ask.broken = true;
     s->ask.next_index = reply->index + 1;
@@ -343,7 +388,9 @@ void weft__downlink_reply(weft__downlink *d, const char *sender, const uint8_t *
     }
     d->live.received_messages++;
     weft__stream *s = stream_of_request(d, sender, reply->request_id);
-    if (s != NULL && strcmp(reply->node, sender) == 0)
+    if (strcmp(reply->node, sender) != 0)
+        d->live.dropped_foreign++;
+    else if (s != NULL)
         answer_take(d, s, reply, now_ms);
     free(reply);
 }
@@ -359,9 +406,7 @@ static void previous_take(weft__downlink *d, const weft__peer *known, const weft
         if (!(d->interest & (uint32_t)p->topic) || p->last_seq == 0)
             continue;
         weft__stream *s = stream_find(d, live->node, p->epoch, p->topic);
-        bool seen_born = known->born && p->epoch == known->epoch &&
-                         known->birth_stamp > d->interest_stamp[weft_topic_number(p->topic)];
-        bool ours = s != NULL || seen_born || (known->born && p->epoch > known->epoch);
+        bool ours = s != NULL || weft__peer_born_after(known, p->epoch, d->interest_stamp[weft_topic_number(p->topic)]);
         if (ours && (s = stream_add(d, live->node, p->epoch, p->topic)) != NULL)
             weft__stream_suspect(s, p->last_seq, now_ms, BACKLOG_GRACE_MS);
     }
@@ -374,16 +419,14 @@ static void streams_retry(weft__downlink *d, const char *node, int64_t now_ms)
             if (strcmp(s->node, node) == 0) {
                 s->ask_after_ms = now_ms + RETRY_MIN_MS;
                 s->ask_failures = 0;
+                s->oldest_hole_ms = now_ms;
             }
 }
 
 static void peer_born(weft__downlink *d, weft__peer *peer, const weft__live *live, bool known_before, int64_t now_ms)
 {
     weft__peer known = *peer;
-    if (!peer->born || live->epoch > peer->epoch)
-        peer->birth_stamp = known_before ? 0 : ++d->stamp;
-    peer->born = true;
-    peer->epoch = live->epoch;
+    weft__peer_note_birth(peer, live->epoch, known_before ? 0 : ++d->stamp);
     previous_take(d, &known, live, now_ms);
     streams_retry(d, peer->node, now_ms);
     bool news = !peer->up || live->epoch > known.epoch;
@@ -408,6 +451,8 @@ void weft__downlink_live(weft__downlink *d, const char *sender, const uint8_t *b
         d->live.dropped_foreign++;
     else if (live->status == WEFT__LIVE_BIRTH && live->epoch >= peer->epoch)
         peer_born(d, peer, live, known_before, now_ms);
+    else if (live->status != WEFT__LIVE_BIRTH && live->epoch == peer->epoch && known_before && !peer->up)
+        weft__peer_note_birth(peer, live->epoch, 0); /* away when we came: what it said before is not ours */
     else if (live->status != WEFT__LIVE_BIRTH && live->epoch == peer->epoch && peer->up) {
         peer->up = false;
         d->peers.up--;
@@ -444,7 +489,7 @@ void weft__downlink_beat(weft__downlink *d, const char *sender, const uint8_t *b
     const weft__peer *peer = weft__peers_find(&d->peers, sender);
     if (strcmp(beat->node, sender) != 0)
         d->live.dropped_foreign++;
-    else if (peer != NULL && peer->born && peer->epoch == beat->epoch)
+    else if (peer != NULL && peer->birth_count > 0 && peer->epoch == beat->epoch)
         for (unsigned number = 0; number < WEFT_TOPIC_MAX; number++)
             if (d->interest & (uint32_t)weft_topic_from_number(number))
                 beat_take_topic(d, beat, weft_topic_from_number(number), now_ms);

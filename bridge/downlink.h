@@ -30,6 +30,8 @@ typedef struct weft__downlink_opts {
     uint32_t hold_ms;
     uint32_t ask_timeout_ms; /* without any part of an answer; 0: 3,000 */
     uint32_t give_up_ms;     /* holes that nobody fills for so long are lost; 0: 600,000 */
+    uint32_t streams_max;    /* 0: 65,536 */
+    uint64_t first_request;  /* requests are numbered from here: apart from those of an earlier life */
 } weft__downlink_opts;
 
 weft_status weft__downlink_create(const weft__downlink_opts *opts, const weft__downlink_ops *ops, weft__downlink **ret);

@@ -132,7 +132,7 @@ static void on_dropped(void *user, const char *node, const char *reason)
 
 weft_status weft__downlink_thread_prepare(weft_bridge *b)
 {
-    weft__downlink_opts opts = {.node = b->node, .hold_ms = b->opts.hold_ms};
+    weft__downlink_opts opts = {.node = b->node, .hold_ms = b->opts.hold_ms, .first_request = b->wire.random >> 1};
     weft__downlink_ops ops = {
         .deliver = on_deliver, .lost = on_lost, .ask = on_ask, .peer = on_peer, .dropped = on_dropped, .user = b};
     return weft__downlink_create(&opts, &ops, &b->downlink);

@@ -23,11 +23,28 @@ weft__peer *weft__peers_find(const weft__peers *peers, const char *node)
     return peer;
 }
 
+/* New ones stand first. */
+static void peers_drop_one(weft__peers *peers)
+{
+    weft__peer **oldest = NULL;
+    for (weft__peer **at = &peers->first; *at != NULL; at = &(*at)->next)
+        if (!(*at)->up)
+            oldest = at;
+    if (oldest == NULL)
+        return;
+    weft__peer *gone = *oldest;
+    *oldest = gone->next;
+    peers->count--;
+    free(gone);
+}
+
 weft__peer *weft__peers_add(weft__peers *peers, const char *node, uint64_t epoch)
 {
     weft__peer *peer = weft__peers_find(peers, node);
     if (peer != NULL)
         return peer;
+    if (peers->count == WEFT__PEERS_MAX)
+        peers_drop_one(peers);
     if (peers->count == WEFT__PEERS_MAX || (peer = calloc(1, sizeof *peer)) == NULL)
         return NULL;
     weft__name_copy(peer->node, node);
@@ -36,4 +53,30 @@ weft__peer *weft__peers_add(weft__peers *peers, const char *node, uint64_t epoch
     peers->first = peer;
     peers->count++;
     return peer;
+}
+
+void weft__peer_note_birth(weft__peer *peer, uint64_t epoch, uint64_t stamp)
+{
+    peer->epoch = epoch;
+    if (peer->birth_count > 0 && peer->births[0].epoch == epoch)
+        return;
+    if (peer->birth_count < WEFT__BIRTHS_MAX)
+        peer->birth_count++;
+    memmove(&peer->births[1], &peer->births[0], (peer->birth_count - 1) * sizeof *peer->births);
+    peer->births[0] = (weft__birth){epoch, stamp};
+}
+
+bool weft__peer_born_by(const weft__peer *peer, uint64_t epoch, uint64_t stamp)
+{
+    for (size_t i = 0; i < peer->birth_count; i++)
+        if (peer->births[i].epoch >= epoch && peer->births[i].stamp <= stamp)
+            return true;
+    return false;
+}
+
+bool weft__peer_born_after(const weft__peer *peer, uint64_t epoch, uint64_t stamp)
+{
+    if (weft__peer_born_by(peer, epoch, stamp))
+        return false;
+    return peer->birth_count > 0 && peer->births[peer->birth_count - 1].epoch <= epoch;
 }

@@ -4,12 +4,19 @@
 
 #include "bridge/control.h"
 
+enum { WEFT__PEERS_MAX = 10000, WEFT__BIRTHS_MAX = 4 };
+
+typedef struct weft__birth {
+    uint64_t epoch;
+    uint64_t stamp; /* when it was seen, in the order of what the downlink saw; 0: before us */
+} weft__birth;
+
 typedef struct weft__peer {
     struct weft__peer *next;
     char node[WEFT_NAME_MAX_BYTES + 1];
-    uint64_t epoch;       /* newest seen */
-    uint64_t birth_stamp; /* when its birth was seen, in the order of what the downlink saw; 0: before us */
-    bool born;            /* the birth of `epoch` has been seen */
+    uint64_t epoch;                       /* newest seen */
+    weft__birth births[WEFT__BIRTHS_MAX]; /* newest first, of which `epoch`'s is the first */
+    size_t birth_count;                   /* 0: none has been seen, only an end */
     bool up;
 } weft__peer;
 
@@ -19,11 +26,15 @@ typedef struct weft__peers {
     size_t up;
 } weft__peers;
 
-enum { WEFT__PEERS_MAX = 10000 };
-
 void weft__peers_fini(weft__peers *peers);
 weft__peer *weft__peers_find(const weft__peers *peers, const char *node);
-/* Finds or adds; NULL when memory or the bound is out. */
+/* Finds or adds, at the bound in the place of the oldest one that is down. NULL when all are up or memory is out. */
 weft__peer *weft__peers_add(weft__peers *peers, const char *node, uint64_t epoch);
+void weft__peer_note_birth(weft__peer *peer, uint64_t epoch, uint64_t stamp);
+/* Whether an epoch is known to have begun by then: a later one had. */
+bool weft__peer_born_by(const weft__peer *peer, uint64_t epoch, uint64_t stamp);
+/* Whether an epoch is known to have begun after then: its birth was seen later, or it is younger than one that was
+ * seen, and nothing says that it began before. */
+bool weft__peer_born_after(const weft__peer *peer, uint64_t epoch, uint64_t stamp);
 
 #endif

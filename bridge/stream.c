@@ -41,11 +41,13 @@ void weft__stream_base(weft__stream *s, uint64_t seq)
     s->high = seq;
 }
 
-static void lost_report(const weft__stream *s, uint64_t from, uint64_t to, weft_lost_reason reason,
-                        const weft__stream_ops *ops, weft__stream_counts *counts)
+static void lost_report(const weft__stream *s, const weft_lost *range, const weft__stream_ops *ops,
+                        weft__stream_counts *counts)
 {
-    weft_lost lost = {
-        .node = s->node, .epoch = s->epoch, .topic = s->topic, .from_seq = from, .to_seq = to, .reason = reason};
+    weft_lost lost = *range;
+    lost.node = s->node;
+    lost.epoch = s->epoch;
+    lost.topic = s->topic;
     counts->lost++;
     ops->lost(ops->user, &lost);
 }
@@ -94,12 +96,13 @@ static void hole_open(weft__stream *s, uint64_t from, uint64_t to, int64_t now_m
     counts->gaps++;
     if (s->holes.count == WEFT__SEQ_RANGES_MAX) {
         weft__seq_range oldest = s->holes.items[0];
-        weft__stream_settle(s, oldest.from, oldest.to, WEFT_LOST_OVERFLOW, ops, counts);
+        weft_lost lost = {.from_seq = oldest.from, .to_seq = oldest.to, .reason = WEFT_LOST_OVERFLOW};
+        weft__stream_lose(s, &lost, ops, counts);
     }
     if (s->holes.count == 0)
         s->oldest_hole_ms = now_ms;
     if (weft__seq_ranges_append(&s->holes, from, to) != WEFT_OK) {
-        lost_report(s, from, to, WEFT_LOST_OVERFLOW, ops, counts);
+        lost_report(s, &(weft_lost){.from_seq = from, .to_seq = to, .reason = WEFT_LOST_OVERFLOW}, ops, counts);
         return;
     }
     if (s->hold_until_ms == 0) {
@@ -120,9 +123,10 @@ static void held_add(weft__stream *s, const weft_event *event, const weft__strea
     }
     const weft_event *kept = weft_event_keep(event);
     if (s->held_count == WEFT__HELD_MAX || s->held_count == s->held_capacity || kept == NULL) {
+        bool late = s->held_count > 0 && s->held[s->held_count - 1]->id.seq > event->id.seq;
         weft_event_release(kept);
         hold_end(s, ops, counts);
-        ops->deliver(ops->user, event, false);
+        ops->deliver(ops->user, event, late);
         counts->delivered++;
         return;
     }
@@ -189,17 +193,40 @@ void weft__stream_take(weft__stream *s, uint64_t prev_seq, const weft_event *con
     }
 }
 
-void weft__stream_settle(weft__stream *s, uint64_t from, uint64_t to, weft_lost_reason reason,
-                         const weft__stream_ops *ops, weft__stream_counts *counts)
+void weft__stream_settle(weft__stream *s, uint64_t from, uint64_t to, const weft__stream_ops *ops,
+                         weft__stream_counts *counts)
 {
     if (from > to)
         return;
     if (to > s->high && from <= s->high + 1)
         s->high = to;
-    if (reason != WEFT_LOST_UNSPECIFIED)
-        lost_report(s, from, to, reason, ops, counts);
     (void)weft__seq_ranges_remove(&s->holes, from, to);
     hold_advance(s, ops, counts);
+}
+
+static void part_lose(const weft__stream *s, const weft_lost *lost, uint64_t from, uint64_t to,
+                      const weft__stream_ops *ops, weft__stream_counts *counts)
+{
+    weft_lost part = *lost;
+    part.from_seq = from > lost->from_seq ? from : lost->from_seq;
+    part.to_seq = to < lost->to_seq ? to : lost->to_seq;
+    if (part.from_seq > part.to_seq)
+        return;
+    if (part.from_seq != lost->from_seq || part.to_seq != lost->to_seq)
+        part.count = 0;
+    lost_report(s, &part, ops, counts);
+}
+
+void weft__stream_lose(weft__stream *s, const weft_lost *lost, const weft__stream_ops *ops, weft__stream_counts *counts)
+{
+    weft_lost named = *lost;
+    if (named.reason == WEFT_LOST_UNSPECIFIED) /* one that only a newer version knows */
+        named.reason = WEFT_LOST_OVERFLOW;
+    for (size_t i = 0; i < s->holes.count; i++)
+        part_lose(s, &named, s->holes.items[i].from, s->holes.items[i].to, ops, counts);
+    if (s->high < UINT64_MAX)
+        part_lose(s, &named, s->high + 1, UINT64_MAX, ops, counts);
+    weft__stream_settle(s, named.from_seq, named.to_seq, ops, counts);
 }
 
 void weft__stream_suspect(weft__stream *s, uint64_t seq, int64_t now_ms, int64_t grace_ms)

@@ -60,7 +60,8 @@ typedef struct weft__stream {
     weft__ask ask;
     uint32_t ask_failures;
     int64_t ask_after_ms;
-    int64_t oldest_hole_ms; /* since when there is a hole */
+    int64_t oldest_hole_ms; /* since when there is a hole, and nobody has answered for one */
+    uint64_t used;          /* when it was used last, in the order of what the downlink saw */
 } weft__stream;
 
 weft__stream *weft__stream_create(const char *node, uint64_t epoch, weft_topic topic);
@@ -74,9 +75,13 @@ void weft__stream_base(weft__stream *s, uint64_t seq);
 void weft__stream_take(weft__stream *s, uint64_t prev_seq, const weft_event *const *events, size_t count,
                        int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops, weft__stream_counts *counts);
 
-/* Everything in [from, to] that is still missing does not exist, or is lost (reason not UNSPECIFIED: reported). */
-void weft__stream_settle(weft__stream *s, uint64_t from, uint64_t to, weft_lost_reason reason,
-                         const weft__stream_ops *ops, weft__stream_counts *counts);
+/* Everything in [from, to] that is still missing does not exist. */
+void weft__stream_settle(weft__stream *s, uint64_t from, uint64_t to, const weft__stream_ops *ops,
+                         weft__stream_counts *counts);
+/* Everything in the range that is still missing is lost, and reported; what has been settled is not. Only range, count
+ * and reason are used; the count is passed on if all of the range is missing. */
+void weft__stream_lose(weft__stream *s, const weft_lost *lost, const weft__stream_ops *ops,
+                       weft__stream_counts *counts);
 
 /* Somebody says the stream reaches seq: if it has not by now + grace_ms, that is a gap. */
 void weft__stream_suspect(weft__stream *s, uint64_t seq, int64_t now_ms, int64_t grace_ms);

@@ -129,7 +129,7 @@ static void a_settled_range_that_does_not_exist_releases_what_waits(void)
 {
     record *r = record_create(0);
     take(r, 6, 8, 1, 0);
-    weft__stream_settle(r->stream, 1, 6, WEFT_LOST_UNSPECIFIED, &r->ops, &r->counts);
+    weft__stream_settle(r->stream, 1, 6, &r->ops, &r->counts);
     CU_ASSERT_TRUE(GOT(r, 7, 8));
     CU_ASSERT_EQUAL(r->lost_count, 0);
     record_destroy(r);
@@ -139,12 +139,45 @@ static void reports_what_is_lost_with_its_reason(void)
 {
     record *r = record_create(0);
     take(r, 6, 8, 1, 0);
-    weft__stream_settle(r->stream, 1, 6, WEFT_LOST_RETENTION, &r->ops, &r->counts);
+    weft_lost lost = {.from_seq = 1, .to_seq = 6, .count = 4, .reason = WEFT_LOST_RETENTION};
+    weft__stream_lose(r->stream, &lost, &r->ops, &r->counts);
     CU_ASSERT_EQUAL(r->lost_count, 1);
     CU_ASSERT_EQUAL(r->lost[0].from_seq, 1);
     CU_ASSERT_EQUAL(r->lost[0].to_seq, 6);
     CU_ASSERT_EQUAL(r->lost[0].reason, WEFT_LOST_RETENTION);
+    CU_ASSERT_EQUAL(r->lost[0].count, 4);
     CU_ASSERT_TRUE(GOT(r, 7, 8));
+    record_destroy(r);
+}
+
+static void only_what_is_missing_is_reported_lost_and_once(void)
+{
+    record *r = record_create(0);
+    take(r, 0, 3, 1, 0);
+    take(r, 5, 7, 1, 0);
+    weft_lost lost = {.from_seq = 2, .to_seq = 6, .count = 5, .reason = WEFT_LOST_UNSPECIFIED};
+    weft__stream_lose(r->stream, &lost, &r->ops, &r->counts);
+    weft__stream_lose(r->stream, &lost, &r->ops, &r->counts);
+    CU_ASSERT_EQUAL(r->lost_count, 1);
+    CU_ASSERT_EQUAL(r->lost[0].from_seq, 4);
+    CU_ASSERT_EQUAL(r->lost[0].to_seq, 5);
+    CU_ASSERT_EQUAL(r->lost[0].count, 0);
+    CU_ASSERT_NOT_EQUAL(r->lost[0].reason, WEFT_LOST_UNSPECIFIED);
+    CU_ASSERT_TRUE(GOT(r, 1, 2, 3, 6, 7));
+    record_destroy(r);
+}
+
+static void what_heals_into_an_overfull_hold_is_marked_late(void)
+{
+    record *r = record_create(0);
+    take(r, 2, 2 + WEFT__HELD_MAX, 1, 0);
+    take(r, 0, 2, 1, 0);
+    CU_ASSERT_EQUAL(r->count, WEFT__HELD_MAX + 2);
+    uint64_t last = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        CU_ASSERT_TRUE_FATAL(r->late[i] || r->seq[i] > last);
+        last = r->late[i] ? last : r->seq[i];
+    }
     record_destroy(r);
 }
 
@@ -232,5 +265,6 @@ static void every_event_once_whatever_the_order(void)
 SUITE(bridge_stream, CASE(delivers_in_order_and_drops_repeats), CASE(holds_back_until_the_hole_is_healed),
       CASE(lets_go_after_the_hold_and_marks_what_comes_late), CASE(a_late_hole_does_not_hold_a_later_one_open),
       CASE(a_settled_range_that_does_not_exist_releases_what_waits), CASE(reports_what_is_lost_with_its_reason),
+      CASE(only_what_is_missing_is_reported_lost_and_once), CASE(what_heals_into_an_overfull_hold_is_marked_late),
       CASE(a_suspicion_becomes_a_gap_only_when_its_time_is_up), CASE(more_holes_than_the_bound_give_up_the_oldest),
       CASE(an_overfull_hold_lets_everything_go), CASE(every_event_once_whatever_the_order))
