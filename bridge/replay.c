@@ -153,12 +153,29 @@ static uint64_t last_assigned(weft__journal *j, uint64_t epoch, weft_topic topic
     return last;
 }
 
+static weft_status row_prev_seq(const weft__journal_row *row, void *user)
+{
+    *(uint64_t *)user = row->prev_seq;
+    return WEFT_OK;
+}
+
+/* The last event before the next row that is kept; `end` if none is. */
+static uint64_t missing_end(const answer *a, weft__journal *j, uint64_t end)
+{
+    uint64_t prev_seq = end, first_kept;
+    (void)weft__journal_each_in_range(j, a->request->epoch, a->request->topic, a->reached + 1, INT64_MAX, 1,
+                                      row_prev_seq, &prev_seq, &first_kept);
+    return prev_seq < end ? prev_seq : end;
+}
+
 /* The whole range has been walked: what it does not hold is gone, up to what was ever assigned. A stream that the
  * journal does not know at all was kept in one that is no longer there. */
 static void answer_complete(answer *a, weft__journal *j)
 {
     uint64_t assigned = last_assigned(j, a->request->epoch, a->request->topic);
     uint64_t end = assigned == 0 || a->request->to_seq < assigned ? a->request->to_seq : assigned;
+    if (a->reached < end)
+        end = missing_end(a, j, end);
     if (a->reached < end && lost_add(a, a->reached + 1, end, 0, WEFT_LOST_OVERFLOW) != WEFT_OK)
         return;
     a->reached = a->request->to_seq;
