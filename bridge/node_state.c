@@ -1,13 +1,20 @@
 /* bridge/node_state.c: sessions hang in a hash table and in a list, newest change first.
  *
- * Bounds  SESSIONS_MAX live sessions (the one that changed longest ago is forgotten), MODELS_MAX models (later ones are
- *         counted as "other"). */
+ * Bounds  SESSIONS_MAX live sessions (the one that changed longest ago is forgotten), MODELS_MAX models (later ones,
+ * and names that are no names, are counted as "other"). */
 #include "bridge/node_state.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { SESSIONS_MAX = 10000, SESSIONS_SHOWN = 500, MODELS_MAX = 256, BUCKETS = 1024, STATE_MAX_BYTES = 64 * 1024 };
+enum {
+    SESSIONS_MAX = 10000,
+    SESSIONS_SHOWN = 500,
+    MODELS_MAX = 256,
+    MODEL_NAME_MAX_BYTES = 128,
+    BUCKETS = 1024,
+    STATE_MAX_BYTES = 64 * 1024
+};
 
 typedef struct session {
     struct session *same_bucket;
@@ -62,6 +69,8 @@ static weft__model_totals *model_find(weft__node_state *state, const char *name)
 {
     if (name == NULL || name[0] == '\0')
         name = "unknown";
+    if (strlen(name) > MODEL_NAME_MAX_BYTES)
+        name = "other";
     for (size_t i = 0; i < state->model_count; i++)
         if (strcmp(state->models[i].model, name) == 0)
             return &state->models[i];
