@@ -19,6 +19,8 @@ enum {
     INBOUND_MAX_BYTES = 64 << 20,
     DELIVERIES_MAX_BYTES = 64 << 20,
     CONTROL_MAX_BYTES = 32 << 20,
+    TAPS_MAX_BYTES = 8 << 20,
+    TAPS_MAX = 8192,
     ITEMS_MAX = 65536,
     REPLAYS_MAX = 1024,
     CALLS_MAX = 64,
@@ -79,7 +81,8 @@ weft_status weft__bridge_call(weft_bridge *b, weft_status (*run)(weft_bridge *, 
     return call.status;
 }
 
-void weft__bridge_send(weft_bridge *b, const char *topic, uint8_t *payload, size_t length, int qos, bool retain)
+static void control_queue(weft_bridge *b, weft__queue *queue, const char *topic, uint8_t *payload, size_t length,
+                          int qos, bool retain)
 {
     size_t topic_bytes = strlen(topic) + 1;
     weft__control *message = malloc(sizeof *message + topic_bytes);
@@ -88,11 +91,21 @@ void weft__bridge_send(weft_bridge *b, const char *topic, uint8_t *payload, size
         message->node.bytes = sizeof *message + topic_bytes + length;
         memcpy(message->topic, topic, topic_bytes);
     }
-    if (message == NULL || weft__queue_push(&b->control, &message->node, false) != WEFT_OK) {
+    if (message == NULL || weft__queue_push(queue, &message->node, false) != WEFT_OK) {
         atomic_fetch_add(&b->control_dropped, 1);
         free(payload);
         free(message);
     }
+}
+
+void weft__bridge_send(weft_bridge *b, const char *topic, uint8_t *payload, size_t length, int qos, bool retain)
+{
+    control_queue(b, &b->control, topic, payload, length, qos, retain);
+}
+
+void weft__bridge_send_tap(weft_bridge *b, const char *topic, uint8_t *payload, size_t length)
+{
+    control_queue(b, &b->taps, topic, payload, length, 0, false);
 }
 
 weft_status weft__bridge_live_encode(weft_bridge *b, weft__live_status status, const weft__position *previous,
@@ -272,6 +285,7 @@ static void primitives_init(weft_bridge *b)
     weft__queue_init(&b->inbound, ITEMS_MAX, INBOUND_MAX_BYTES, &b->downlink_signal);
     weft__queue_init(&b->deliveries, ITEMS_MAX, DELIVERIES_MAX_BYTES, &b->deliver_signal);
     weft__queue_init(&b->control, ITEMS_MAX, CONTROL_MAX_BYTES, &b->link_signal);
+    weft__queue_init(&b->taps, TAPS_MAX, TAPS_MAX_BYTES, &b->link_signal);
     weft__queue_init(&b->acks, 2 * ITEMS_MAX, SIZE_MAX, &b->link_signal);
     weft__queue_init(&b->replays, REPLAYS_MAX, SIZE_MAX, &b->journal_signal);
     weft__queue_init(&b->calls, CALLS_MAX, SIZE_MAX, &b->journal_signal);
@@ -358,11 +372,13 @@ static void flag_raise(weft_bridge *b, bool *flag, weft__signal *signal)
     weft__signal_raise(signal);
 }
 
-static void threads_end(weft_bridge *b)
+/* deliver: what has been received and verified is still handed to the handlers. */
+static void threads_end(weft_bridge *b, bool deliver)
 {
     flag_raise(b, &b->link_stopping, &b->link_signal);
     thread_end(b, 4, b->link_thread);
     atomic_store(&b->downlink_stopping, true);
+    atomic_store(&b->deliver_dropping, !deliver);
     weft__queue_close(&b->inbound);
     thread_end(b, 3, b->downlink_thread);
     atomic_store(&b->deliver_stopping, true);
@@ -391,7 +407,7 @@ weft_status weft_bridge_stop(weft_bridge *b, uint32_t timeout_ms)
     if (b->bus != NULL)
         weft_tap_detach(b->bus);
     weft_status st = b->sends && timeout_ms > 0 ? weft_bridge_drain(b, timeout_ms) : WEFT_OK;
-    threads_end(b);
+    threads_end(b, timeout_ms > 0);
     pthread_mutex_lock(&b->mutex);
     b->phase = WEFT__PHASE_STOPPED;
     pthread_mutex_unlock(&b->mutex);
@@ -434,6 +450,7 @@ void weft_bridge_destroy(weft_bridge *b)
     weft__queue_fini(&b->inbound, node_release);
     weft__queue_fini(&b->deliveries, delivery_release);
     weft__queue_fini(&b->control, control_release);
+    weft__queue_fini(&b->taps, control_release);
     weft__queue_fini(&b->acks, node_release);
     weft__queue_fini(&b->replays, node_release);
     weft__queue_fini(&b->calls, call_release);

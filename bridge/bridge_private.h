@@ -99,7 +99,7 @@ struct weft_bridge {
     weft__signal journal_signal, sync_signal, link_signal, downlink_signal, deliver_signal;
     weft__intake intake;
     weft__uplink *uplink;
-    weft__queue inbound, deliveries, control, acks, replays, calls;
+    weft__queue inbound, deliveries, control, taps, acks, replays, calls;
 
     /* journal thread */
     weft__journal *journal; /* replaced under journal_mutex; sync and checkpoint: the sync thread, under it */
@@ -140,6 +140,7 @@ struct weft_bridge {
     atomic_bool link_down;            /* set by the link's callbacks */
     atomic_bool first_connection;     /* the present connection is the first of this life */
     atomic_bool deliver_stopping, downlink_stopping;
+    atomic_bool deliver_dropping; /* the time for handlers is up */
     _Atomic uint64_t dropped_own, dropped_overflow, control_dropped, replayed_events, connects, lost_events;
     _Atomic int64_t dropped_notice_ms;
     _Atomic size_t payload_max; /* what the broker takes */
@@ -185,6 +186,8 @@ void weft__bridge_notice(weft_bridge *b, const weft_notice *notice);
 int64_t weft__bridge_mono_ms(const weft_bridge *b);
 /* Runs something on the journal thread and waits for it. */
 weft_status weft__bridge_call(weft_bridge *b, weft_status (*run)(weft_bridge *, void *), void *user);
+/* Queues an event of the JSON tap: it goes out when no events wait, and is dropped, counted, when too many do. */
+void weft__bridge_send_tap(weft_bridge *b, const char *topic, uint8_t *payload, size_t length);
 /* Queues a message for the link thread; takes over the malloc'ed payload. A full queue drops it, counted. */
 void weft__bridge_send(weft_bridge *b, const char *topic, uint8_t *payload, size_t length, int qos, bool retain);
 /* Publishes the node's state soon, whether it has changed or not. Threads: any. */

@@ -239,7 +239,9 @@ void *weft__downlink_thread(void *bridge)
 
 static void delivery_hand_on(weft_bridge *b, weft__delivery *delivery)
 {
-    if (delivery->event != NULL)
+    if (atomic_load(&b->deliver_dropping))
+        atomic_fetch_add(&b->dropped_overflow, 1);
+    else if (delivery->event != NULL)
         (void)weft_tap_deliver(b->bus, delivery->event);
     else
         weft_tap_report_lost(b->bus, &delivery->lost);

@@ -20,6 +20,7 @@ enum {
     STATE_MS = 1000,
     SYNC_MS = 100,
     PREVIOUS_MAX = 64,
+    ANSWERS_WAITING_MAX = 8 * WEFT__REPLAY_MAX_MESSAGES,
     JOURNAL_MAX_BYTES = 1 << 30, /* what the journal takes for its bound when none is given */
 };
 
@@ -146,7 +147,7 @@ static void tap_json(weft_bridge *b, const weft_event *event)
     char topic[WEFT__TOPIC_MAX_BYTES];
     weft_text text = {0};
     if (weft__topic_json(topic, b->fabric, event, b->node) == WEFT_OK && weft_event_to_json(event, &text) == WEFT_OK)
-        weft__bridge_send(b, topic, (uint8_t *)text.data, text.length, 0, false);
+        weft__bridge_send_tap(b, topic, (uint8_t *)text.data, text.length);
     else
         weft_text_fini(&text);
 }
@@ -262,6 +263,8 @@ static size_t replay_bytes_max(const weft_bridge *b)
 
 static void replays_answer(weft_bridge *b)
 {
+    if (weft__queue_count(&b->control) > ANSWERS_WAITING_MAX) /* more would only push each other's parts out */
+        return;
     weft__node *node = weft__queue_take(&b->replays, 1);
     if (node == NULL)
         return;

@@ -20,6 +20,7 @@ enum {
     REFUSED_MS = 10000,
     NOTICE_MS = 60000,
     GOODBYE_MS = 1000,
+    CONTROL_A_ROUND = 64,
     EVENTS_A_ROUND = 64,         /* messages, so that control and beat get their turn */
     PACKET_OVERHEAD_BYTES = 512, /* a topic of four longest names, and properties */
 };
@@ -355,7 +356,9 @@ static bool control_send_one(weft_bridge *b, weft__control *message)
 static bool control_send(weft_bridge *b)
 {
     bool good = true;
-    while (good && window_open(b) && b->wire.control_in_flight < (window_size(b) + 1) / 2) {
+    for (int sent = 0;
+         good && sent < CONTROL_A_ROUND && window_open(b) && b->wire.control_in_flight < (window_size(b) + 1) / 2;
+         sent++) {
         weft__node *node = weft__queue_take(&b->control, 1);
         if (node == NULL)
             break;
@@ -364,6 +367,25 @@ static bool control_send(weft_bridge *b)
         free(message->payload);
         free(message);
     }
+    return good;
+}
+
+/* The tap takes what time the events leave. */
+static bool taps_send(weft_bridge *b)
+{
+    bool good = true;
+    int sent = 0;
+    while (good && sent < CONTROL_A_ROUND) {
+        weft__node *node = weft__queue_take(&b->taps, 1);
+        if (node == NULL)
+            return true;
+        weft__control *message = (weft__control *)node;
+        good = control_send_one(b, message);
+        free(message->payload);
+        free(message);
+        sent++;
+    }
+    weft__signal_raise(&b->link_signal); /* there may be more */
     return good;
 }
 
@@ -503,6 +525,8 @@ static void round_run(weft_bridge *b)
         atomic_store(&b->link_down, true);
     else
         events_send(b);
+    if (!atomic_load(&b->link_down) && !taps_send(b))
+        atomic_store(&b->link_down, true);
     if (b->uplink != NULL)
         too_large_tell(b);
     beat_send(b);

@@ -1,5 +1,6 @@
 /* Whole bridges at their bounds: what a broker denies or cannot take, slow handlers, full journals, ends. */
 #include "bridge/bridge_rig.h"
+#include "support/gate.h"
 
 static void what_is_denied_beside_the_events_does_not_hold_them_up(void)
 {
@@ -136,7 +137,68 @@ static void a_stopped_bridge_accepts_nothing(void)
     fake_broker_destroy(broker);
 }
 
-SUITE(bridge_limits, CASE(a_journal_at_its_bound_gives_up_at_once_and_says_how_many),
+/* ---- handlers ---- */
+
+static weft_status on_event_slowly(const weft_event *event, void *user)
+{
+    gate *g = user;
+    (void)event;
+    return gate_pass(g) ? WEFT_OK : WEFT_TIMEOUT;
+}
+
+static void *gate_open_soon(void *user)
+{
+    (void)gate_await(user, 1);
+    gate_open(user);
+    return NULL;
+}
+
+/* One handler runs when the bridge ends; the hundreds of events behind it are not waited for. */
+static void destroy_waits_for_the_running_handler_only(void)
+{
+    fake_broker *broker = fake_broker_create(FAKE_THREADED);
+    host *b = host_create(broker, "b");
+    gate g = GATE_CLOSED;
+    weft_subscription s;
+    weft_filter filter = {.topics = WEFT_TOPIC_COST, .origin = WEFT_ORIGIN_REMOTE};
+    CU_ASSERT_EQUAL_FATAL(weft_subscribe(b->bus, &filter, on_event_slowly, &g, &s), WEFT_OK);
+    CU_ASSERT_EQUAL_FATAL(host_open(b, NULL), WEFT_OK);
+    CU_ASSERT_EQUAL_FATAL(weft_bridge_wait_ready(b->bridge, READY_MS), WEFT_OK);
+    host *a = host_start(broker, "a", 0);
+    publish_range(a, 1, 300);
+    CU_ASSERT_EQUAL(weft_bridge_drain(a->bridge, READY_MS), WEFT_OK);
+    CU_ASSERT_TRUE(gate_await(&g, 1));
+    atomic_store(&b->bridge->deliver_dropping, true); /* as destroy does, before the gate can open */
+    pthread_t opener;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&opener, NULL, gate_open_soon, &g), 0);
+    host_destroy(b);
+    pthread_join(opener, NULL);
+    CU_ASSERT_EQUAL(g.arrived, 1);
+    host_destroy(a);
+    fake_broker_destroy(broker);
+}
+
+/* What the tap has gathered while the broker was away must not push out questions, answers and state. */
+static void a_full_tap_leaves_room_for_healing(void)
+{
+    fake_broker *broker = fake_broker_create(FAKE_THREADED);
+    host *a = host_create(broker, "a");
+    CU_ASSERT_EQUAL_FATAL(host_open(a, &(weft_bridge_opts){.json_tap = true}), WEFT_OK);
+    CU_ASSERT_EQUAL_FATAL(weft_bridge_wait_ready(a->bridge, READY_MS), WEFT_OK);
+    fake_broker_stop(broker);
+    publish_range(a, 1, 20000);
+    CU_ASSERT_EQUAL(weft_bridge_flush(a->bridge, DEADLINE_MS), WEFT_OK);
+    CU_ASSERT_TRUE(weft__queue_count(&a->bridge->control) < 100);
+    CU_ASSERT_TRUE(atomic_load(&a->bridge->control_dropped) > 0);
+    fake_broker_start(broker);
+    CU_ASSERT_EQUAL(weft_bridge_drain(a->bridge, DEADLINE_MS), WEFT_OK);
+    CU_ASSERT_TRUE(fake_broker_count(broker, "weft/v1/dev/json/#") > 0);
+    host_destroy(a);
+    fake_broker_destroy(broker);
+}
+
+SUITE(bridge_limits, CASE(destroy_waits_for_the_running_handler_only), CASE(a_full_tap_leaves_room_for_healing),
+      CASE(a_journal_at_its_bound_gives_up_at_once_and_says_how_many),
       CASE(stop_tells_of_a_backlog_that_an_earlier_life_left), CASE(a_stopped_bridge_accepts_nothing),
       CASE(what_is_denied_beside_the_events_does_not_hold_them_up), CASE(a_denied_topic_leaves_the_others_flowing),
       CASE(an_event_just_over_the_limit_does_not_stop_the_rest))
