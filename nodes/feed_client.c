@@ -326,13 +326,28 @@ static weft_status require_connected(feed_client *c)
     return c->connected_before ? recover(c, WEFT_UNREACHABLE) : fail(c, WEFT_UNREACHABLE, "%s: not connected", c->path);
 }
 
+static weft_status fail_unanswered(feed_client *c, uint32_t waited_ms)
+{
+    return fail(c, WEFT_TIMEOUT, "%s: %zu line(s) still unanswered after %u ms", c->path, c->window.count, waited_ms);
+}
+
+static weft_status room_wait(feed_client *c)
+{
+    int64_t deadline = c->opts.room_ms > 0 ? deadline_in_ms(c->opts.room_ms) : INT64_MAX;
+    weft_status st = require_connected(c);
+    while (st == WEFT_OK && !feed_window_has_room(&c->window)) {
+        if (deadline_now_ms() >= deadline)
+            return fail_unanswered(c, c->opts.room_ms);
+        st = recover(c, step(c, STOP_CHECK_MS));
+    }
+    return st;
+}
+
 weft_status feed_client_send(feed_client *c, const char *line, size_t length, uint64_t *ret_line)
 {
     if (length > FEED_LINE_MAX_BYTES)
         return fail(c, WEFT_TOO_LARGE, "a line has at most %d bytes, this one %zu", FEED_LINE_MAX_BYTES, length);
-    weft_status st = require_connected(c);
-    while (st == WEFT_OK && !feed_window_has_room(&c->window))
-        st = recover(c, step(c, STOP_CHECK_MS));
+    weft_status st = room_wait(c);
     if (st != WEFT_OK)
         return st;
     if (!feed_window_push(&c->window, line, length))
@@ -364,7 +379,7 @@ weft_status feed_client_flush(feed_client *c, uint32_t timeout_ms)
     weft_status st = wait_answered(c, deadline_in_ms(timeout_ms));
     if (st != WEFT_OK || c->window.count == 0)
         return st;
-    return fail(c, WEFT_TIMEOUT, "%s: %zu line(s) still unanswered after %u ms", c->path, c->window.count, timeout_ms);
+    return fail_unanswered(c, timeout_ms);
 }
 
 void feed_client_get_stats(const feed_client *c, feed_client_stats *ret)

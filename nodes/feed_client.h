@@ -23,6 +23,7 @@ typedef struct feed_client_opts {
     size_t window;         /* lines without an answer; 0: 1,024 */
     uint32_t connect_ms;   /* how long connect tries; 0: once */
     uint32_t reconnect_ms; /* how long a lost node is tried again; 0: 30,000 */
+    uint32_t room_ms;      /* how long send waits for room in the window; 0: until there is some */
     void (*on_refused)(uint64_t line, const char *text, void *user); /* the node skipped a line; may be NULL */
     void (*on_reconnect)(void *user);                                /* may be NULL */
     void *user;
@@ -42,7 +43,7 @@ weft_status feed_client_connect(feed_client *c);
 uint64_t feed_client_position(const feed_client *c, const char **ret_state);
 
 /* Sends one line (no newline in it); ret_line, if not NULL, gets its number. Blocks while the window is full.
- * Returns OK, TOO_LARGE, UNREACHABLE, MALFORMED (the peer is no node), STOPPED or NO_MEMORY. */
+ * Returns OK, TIMEOUT (see room_ms), TOO_LARGE, UNREACHABLE, MALFORMED (the peer is no node), STOPPED or NO_MEMORY. */
 weft_status feed_client_send(feed_client *c, const char *line, size_t length, uint64_t *ret_line);
 /* Takes answers for up to timeout_ms, or until there is nothing left to wait for. Returns OK, or as send. */
 weft_status feed_client_poll(feed_client *c, uint32_t timeout_ms);

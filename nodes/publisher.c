@@ -53,7 +53,10 @@ static void on_refused(uint64_t line, const char *text, void *user)
 /* Returns whether the node can be reached. */
 static bool node_open(publisher *p)
 {
-    feed_client_opts opts = {.path = p->opts->socket_path, .on_refused = on_refused, .user = p};
+    feed_client_opts opts = {.path = p->opts->socket_path,
+                             .room_ms = p->opts->timeout_ms > 0 ? p->opts->timeout_ms : 1,
+                             .on_refused = on_refused,
+                             .user = p};
     if (feed_client_create(&opts, &p->node) != WEFT_OK)
         return false;
     if (feed_client_connect(p->node) == WEFT_OK)
@@ -65,18 +68,23 @@ static bool node_open(publisher *p)
     return false;
 }
 
-static int node_send(publisher *p, const char *line, size_t length)
+/* A node that does not answer is there, but may not be able to write. */
+static int node_verdict(const publisher *p, weft_status st)
 {
-    return feed_client_send(p->node, line, length, NULL) == WEFT_OK ? EXIT_DONE : say_node_gone(p);
-}
-
-static int node_finish(publisher *p)
-{
-    weft_status st = feed_client_flush(p->node, p->opts->timeout_ms);
     if (st == WEFT_OK)
         return EXIT_DONE;
     (void)say_node_gone(p);
     return st == WEFT_TIMEOUT ? EXIT_JOB_FAILED : EXIT_NO_PEER;
+}
+
+static int node_send(publisher *p, const char *line, size_t length)
+{
+    return node_verdict(p, feed_client_send(p->node, line, length, NULL));
+}
+
+static int node_finish(publisher *p)
+{
+    return node_verdict(p, feed_client_flush(p->node, p->opts->timeout_ms));
 }
 
 /* ---- straight to the broker ---- */

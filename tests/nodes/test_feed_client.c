@@ -209,6 +209,20 @@ static void window_bounds_what_is_unanswered(void)
     CU_ASSERT_EQUAL(n.stored, 4);
 }
 
+static void a_send_without_room_may_give_up(void)
+{
+    fake_node n;
+    node_prepare(&n);
+    n.answering = false;
+    node_start(&n);
+    feed_client *c = client_connected(&(feed_client_opts){.path = n.path, .window = 3, .room_ms = 20});
+    send_numbered(c, 1, 3);
+    CU_ASSERT_EQUAL(feed_client_send(c, "line 4", 6, NULL), WEFT_TIMEOUT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(feed_client_error(c), "3 line(s)"));
+    feed_client_destroy(c);
+    node_stop(&n);
+}
+
 typedef struct refusals {
     unsigned count;
     uint64_t line;
@@ -378,7 +392,8 @@ static void listening_replaces_only_what_is_stale(void)
 }
 
 SUITE(nodes_feed_client, CASE(flush_waits_for_all_answers), CASE(window_bounds_what_is_unanswered),
-      CASE(tells_which_line_was_refused), CASE(named_feed_repeats_what_a_lost_node_did_not_answer),
-      CASE(unnamed_feed_ends_with_the_connection), CASE(greeting_tells_position_and_state),
-      CASE(names_the_path_when_nobody_listens), CASE(refuses_a_peer_that_is_no_node),
-      CASE(refuses_a_line_over_the_bound), CASE(listening_replaces_only_what_is_stale))
+      CASE(a_send_without_room_may_give_up), CASE(tells_which_line_was_refused),
+      CASE(named_feed_repeats_what_a_lost_node_did_not_answer), CASE(unnamed_feed_ends_with_the_connection),
+      CASE(greeting_tells_position_and_state), CASE(names_the_path_when_nobody_listens),
+      CASE(refuses_a_peer_that_is_no_node), CASE(refuses_a_line_over_the_bound),
+      CASE(listening_replaces_only_what_is_stale))
