@@ -10,7 +10,6 @@
 #include "nodes/deadline.h"
 #include "nodes/demo_result.h"
 #include "nodes/demo_view.h"
-#include "nodes/line_reader.h"
 #include "nodes/recount.h"
 #include "nodes/scratch.h"
 #include "nodes/simulate.h"
@@ -90,25 +89,8 @@ static weft_status files_simulate(demo *d, int64_t seed)
 static weft_status files_scan(demo *d)
 {
     weft_status st = ownership_create(&d->owners);
-    for (size_t i = 0; st == WEFT_OK && i < d->file_count; i++) {
-        line_reader *reader;
-        const char *text;
-        size_t length;
-        st = line_reader_open(d->files[i], NULL, 0, &reader, d->reason, sizeof d->reason);
-        if (st != WEFT_OK)
-            return st;
-        line_reader_result result;
-        while (st == WEFT_OK && (result = line_reader_next(reader, true, &text, &length)) != LINE_READER_END) {
-            d->lines++;
-            if (result == LINE_READER_LINE)
-                st = ownership_scan_line(d->owners, d->files[i], text, length);
-            if (result == LINE_READER_FAILED) {
-                snprintf(d->reason, sizeof d->reason, "%s", line_reader_error(reader));
-                st = WEFT_IO;
-            }
-        }
-        line_reader_close(reader);
-    }
+    for (size_t i = 0; st == WEFT_OK && i < d->file_count; i++)
+        st = ownership_scan_file(d->owners, d->files[i], &d->lines, d->reason, sizeof d->reason);
     if (st == WEFT_OK && (d->node_count = ownership_nodes(d->owners, &d->nodes)) == 0) {
         snprintf(d->reason, sizeof d->reason,
                  "no sessions in these files: are they coding agents' transcripts (.jsonl)?");

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "nodes/line_reader.h"
+#include "nodes/places.h"
 #include "nodes/short_id.h"
 #include "nodes/string_map.h"
 #include "nodes/transcript_record.h"
@@ -27,14 +28,6 @@ struct ownership {
 
 /* ---- names ---- */
 
-static char node_char(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return (char)(c - 'A' + 'a');
-    bool valid = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
-    return valid ? c : '-';
-}
-
 void node_name_from(char ret[NODE_NAME_BYTES], const char *name)
 {
     size_t length = strlen(name);
@@ -45,7 +38,7 @@ void node_name_from(char ret[NODE_NAME_BYTES], const char *name)
     if (distinct)
         kept = length;
     for (size_t i = 0; i < kept; i++)
-        ret[i] = node_char(name[i]);
+        ret[i] = places_name_char(name[i]);
     ret[kept] = '\0';
     if (!distinct)
         snprintf(ret + kept, NODE_NAME_BYTES - kept, "-%08x", (unsigned)(short_id_hash(name, length) & 0xffffffffu));
@@ -137,7 +130,7 @@ weft_status ownership_scan_line(ownership *o, const char *path, const char *text
     return status;
 }
 
-weft_status ownership_scan_file(ownership *o, const char *path, char *error, size_t error_size)
+weft_status ownership_scan_file(ownership *o, const char *path, uint64_t *lines, char *error, size_t error_size)
 {
     line_reader *reader;
     const char *text;
@@ -148,6 +141,7 @@ weft_status ownership_scan_file(ownership *o, const char *path, char *error, siz
     line_reader_result result;
     do {
         result = line_reader_next(reader, true, &text, &length);
+        *lines += result == LINE_READER_LINE || result == LINE_READER_TOO_LONG;
         if (result == LINE_READER_LINE)
             status = ownership_scan_line(o, path, text, length);
         else if (result == LINE_READER_END && !line_reader_ended(reader))

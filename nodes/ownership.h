@@ -8,10 +8,12 @@
 #define WEFT_NODES_OWNERSHIP_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "weft/status.h"
+#include "weft/wire.h"
 
-enum { NODE_NAME_BYTES = 65 };
+enum { NODE_NAME_BYTES = WEFT_NAME_MAX_BYTES + 1 };
 
 typedef struct ownership ownership;
 
@@ -21,8 +23,9 @@ void ownership_destroy(ownership *o);
 
 /* Looks at one line of a file; lines that are no records are passed over. Returns OK or NO_MEMORY. */
 weft_status ownership_scan_line(ownership *o, const char *path, const char *text, size_t length);
-/* Looks at all lines of a file. On failure error says why, with the file's name. Returns OK, IO or NO_MEMORY. */
-weft_status ownership_scan_file(ownership *o, const char *path, char *error, size_t error_size);
+/* Looks at all lines of a file and adds their number to *lines. On failure error says why, with the file's name.
+ * Returns OK, IO or NO_MEMORY. */
+weft_status ownership_scan_file(ownership *o, const char *path, uint64_t *lines, char *error, size_t error_size);
 
 /* The node of a session, given by the id of the transcript or of the events; NULL or "": of records without a session.
  * NULL if nothing like it was scanned. Ownership: the table's, until the next scan. */

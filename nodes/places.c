@@ -9,16 +9,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+char places_name_char(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c - 'A' + 'a');
+    bool fits = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+    return fits ? c : '-';
+}
+
 void places_name_from(const char *text, char out[WEFT_NAME_MAX_BYTES + 1])
 {
     size_t length = 0;
-    for (; text[length] != '\0' && length < WEFT_NAME_MAX_BYTES; length++) {
-        char c = text[length];
-        if (c >= 'A' && c <= 'Z')
-            c = (char)(c - 'A' + 'a');
-        bool fits = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
-        out[length] = fits ? c : '-';
-    }
+    for (; text[length] != '\0' && length < WEFT_NAME_MAX_BYTES; length++)
+        out[length] = places_name_char(text[length]);
     out[length] = '\0';
     if (length == 0 || strcmp(out, "-") == 0)
         memcpy(out, "node", sizeof "node");

@@ -15,6 +15,8 @@
 void places_node_name(char out[WEFT_NAME_MAX_BYTES + 1]);
 /* The same for any text. */
 void places_name_from(const char *text, char out[WEFT_NAME_MAX_BYTES + 1]);
+/* What stands for a byte in a node name. */
+char places_name_char(char c);
 
 /* Write into out[PATH_MAX]. Return false, with a text in reason (static), when there is no such place: no home, or a
  * directory under /tmp that belongs to somebody else. */

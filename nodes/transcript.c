@@ -492,8 +492,3 @@ bool transcript_forget(transcript *t)
     t->seen.max = max;
     return held > 0;
 }
-
-void transcript_session_id(const char *session, char *ret)
-{
-    short_id_from(ret, session);
-}

@@ -70,7 +70,4 @@ weft_status transcript_load(transcript *t, const char *state, int64_t now_ms);
 /* Forgets the older half of the ids that are done, to make the state smaller. Returns false when there were none. */
 bool transcript_forget(transcript *t);
 
-/* The id under which a session stands in the events. ret has SHORT_ID_BYTES. */
-void transcript_session_id(const char *session, char *ret);
-
 #endif

@@ -51,11 +51,13 @@ static void without_an_operator_the_project_directory_owns_it(void)
     strncat(path, "/session.jsonl", sizeof path - strlen(path) - 1);
     temp_write(path, "w", RECORD("s1", "") "\n" RECORD("s2", BY("op1")) "\n");
     ownership *o = table();
-    CU_ASSERT_EQUAL(ownership_scan_file(o, path, error, sizeof error), WEFT_OK);
+    uint64_t lines = 0;
+    CU_ASSERT_EQUAL(ownership_scan_file(o, path, &lines, error, sizeof error), WEFT_OK);
     CU_ASSERT_STRING_EQUAL(ownership_node_of(o, "s1"), "-home-ada-my-project");
     CU_ASSERT_STRING_EQUAL(ownership_node_of(o, "s2"), "op1");
-    CU_ASSERT_EQUAL(ownership_scan_file(o, "/nowhere/x.jsonl", error, sizeof error), WEFT_IO);
+    CU_ASSERT_EQUAL(ownership_scan_file(o, "/nowhere/x.jsonl", &lines, error, sizeof error), WEFT_IO);
     CU_ASSERT_STRING_EQUAL(error, "/nowhere/x.jsonl: No such file or directory");
+    CU_ASSERT_EQUAL(lines, 2);
     ownership_destroy(o);
     temp_dir_remove(dir);
 }

@@ -105,6 +105,7 @@ static void events_agree_with_a_recount_of_the_files(void)
     glob_t files;
     january j = {0};
     totals recounted = {0};
+    uint64_t lines = 0;
     prices *p;
     ownership *o;
     char error[512];
@@ -115,7 +116,8 @@ static void events_agree_with_a_recount_of_the_files(void)
     CU_ASSERT_EQUAL_FATAL(prices_create(&p), WEFT_OK);
     CU_ASSERT_EQUAL_FATAL(ownership_create(&o), WEFT_OK);
     for (size_t i = 0; i < files.gl_pathc; i++)
-        CU_ASSERT_EQUAL(ownership_scan_file(o, files.gl_pathv[i], error, sizeof error), WEFT_OK);
+        CU_ASSERT_EQUAL(ownership_scan_file(o, files.gl_pathv[i], &lines, error, sizeof error), WEFT_OK);
+    CU_ASSERT_EQUAL(lines, 42413);
     const char *const *nodes;
     size_t count = ownership_nodes(o, &nodes);
     for (size_t i = 0; i < count; i++)
