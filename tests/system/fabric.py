@@ -4,6 +4,7 @@ Waits poll a condition against a deadline. The tests find the program in $WEFT; 
 """
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 import unittest
+from collections import Counter
 
 WEFT = os.environ.get("WEFT", "weft")
 DEADLINE_S = 30
@@ -52,6 +54,9 @@ class Process:
     def __init__(self, fabric, name, argv, stdin=subprocess.DEVNULL, env=None):
         self.out_path = os.path.join(fabric.directory, f"{name}.out")
         self.err_path = os.path.join(fabric.directory, f"{name}.err")
+        self.read_bytes = 0
+        self.read_lines = []
+        self.parsed = []
         with open(self.out_path, "ab") as out, open(self.err_path, "ab") as err:
             self.child = subprocess.Popen(argv, stdin=stdin, stdout=out, stderr=err, env={**fabric.env, **(env or {})})
 
@@ -62,6 +67,16 @@ class Process:
     def err(self):
         with open(self.err_path, encoding="utf-8") as file:
             return file.read()
+
+    def lines(self):
+        """The whole lines printed so far. Reads only what is new, so that long output can be polled."""
+        with open(self.out_path, "rb") as file:
+            file.seek(self.read_bytes)
+            text = file.read()
+        whole = text[:text.rfind(b"\n") + 1]
+        self.read_bytes += len(whole)
+        self.read_lines += whole.decode().split("\n")[:-1]
+        return self.read_lines
 
     def signal(self, number):
         self.child.send_signal(number)
@@ -85,6 +100,7 @@ class Fabric:
         self.port = free_port()
         self.url = f"mqtt://127.0.0.1:{self.port}"
         self.broker = None
+        self.broker_settings = "allow_anonymous true\nmax_inflight_messages 128\nmax_queued_messages 100000\n"
         self.processes = []
         self.feeders = []
         self.count = 0
@@ -107,11 +123,13 @@ class Fabric:
         self.processes.append(process)
         return process
 
-    def start_broker(self):
+    def start_broker(self, settings=None):
+        """Starts it, after a kill too; settings replace the limits and access that weft recommends, and stay."""
+        if settings is not None:
+            self.broker_settings = settings
         with open(self.path("mosquitto.conf"), "w", encoding="utf-8") as file:
-            file.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 128\n"
-                       f"max_queued_messages 100000\npersistence true\npersistence_location {self.directory}/\n"
-                       + ("user root\n" if os.geteuid() == 0 else ""))
+            file.write(f"listener {self.port} 127.0.0.1\n{self.broker_settings}persistence true\n"
+                       f"persistence_location {self.directory}/\n" + ("user root\n" if os.geteuid() == 0 else ""))
         self.broker = self.spawn("broker", [mosquitto(), "-c", self.path("mosquitto.conf")])
         wait_for(self.accepts, "the broker accepts connections")
 
@@ -133,9 +151,14 @@ class Fabric:
 
     def start_up(self, name, *words):
         """A node that is also connected."""
-        node = self.start_node(name, *words)
-        wait_for(lambda: "broker-connected" in node.err(), f"{name} is connected")
-        return node
+        return self.start_ups([name], *words)[name]
+
+    def start_ups(self, names, *words):
+        """Several, which connect at the same time."""
+        nodes = {name: self.start_node(name, *words) for name in names}
+        for name, node in nodes.items():
+            wait_for(lambda node=node: "broker-connected" in node.err(), f"{name} is connected")
+        return nodes
 
     def socket_of(self, name):
         return self.path("run", "weft", f"{name}.sock")
@@ -159,12 +182,30 @@ class Fabric:
 
 def events(process):
     """The events that a subscriber has printed, without the markers."""
-    found = [json.loads(line) for line in process.out().splitlines() if line.endswith("}")]
-    return [event for event in found if event.get("sessionId") != "marker"]
+    process.parsed += map(json.loads, process.lines()[len(process.parsed):])
+    return [event for event in process.parsed if event.get("sessionId") != "marker"]
 
 
 def sessions(process):
     return [event.get("sessionId") for event in events(process)]
+
+
+def disorder(found):
+    """Pairs of ids that came in the wrong order within a stream; replayed events stand outside of it."""
+    last, pairs = {}, []
+    for event in found:
+        stream, seq = (event["node"], event["epoch"], event["topic"]), int(event["seq"])
+        if int(event.get("flags", 0)) & 1:
+            continue
+        if seq <= last.get(stream, 0):
+            pairs.append((stream, last[stream], seq))
+        last[stream] = seq
+    return pairs
+
+
+def losses(sub):
+    """What a subscriber has said about missing events."""
+    return [line for line in sub.err().splitlines() if "lost: " in line]
 
 
 class Feeder:
@@ -231,15 +272,24 @@ class Feeder:
     def flush(self):
         while self.unanswered:
             try:
-                answer = self.answer()
+                self.take(self.answer())
             except (OSError, ConnectionError):
                 self.recover()
-                continue
-            line = answer.get("ok", answer.get("line"))
-            assert line == min(self.unanswered), (answer, min(self.unanswered))
-            if "error" in answer:
-                self.refused[line] = answer["error"]
-            del self.unanswered[line]
+
+    def take_answers(self):
+        """Takes the answers that are there, without waiting and without repeating anything."""
+        try:
+            while b"\n" in self.buffer or select.select([self.stream], [], [], 0)[0]:
+                self.take(self.answer())
+        except (OSError, ConnectionError):
+            pass
+
+    def take(self, answer):
+        line = answer.get("ok", answer.get("line"))
+        assert line == min(self.unanswered), (answer, min(self.unanswered))
+        if "error" in answer:
+            self.refused[line] = answer["error"]
+        del self.unanswered[line]
 
     def close(self):
         self.stream.close()
@@ -257,6 +307,14 @@ class FabricTest(unittest.TestCase):
         self.assertEqual(result.returncode, status, text)
         for part in parts:
             self.assertIn(part, text)
+
+    def expect_each_once(self, found, sent):
+        """Both lists hold the same, whatever the order; says what is missing, what came twice, what nobody sent."""
+        missing, too_many = Counter(sent) - Counter(found), Counter(found) - Counter(sent)
+        known = set(sent)
+        twice, strangers = [one for one in too_many if one in known], [one for one in too_many if one not in known]
+        self.assertEqual((len(missing), len(twice), len(strangers)), (0, 0, 0),
+                         f"missing {list(missing)[:9]}, more than once {twice[:9]}, never sent {strangers[:9]}")
 
 
 SIGINT, SIGTERM, SIGKILL = signal.SIGINT, signal.SIGTERM, signal.SIGKILL
