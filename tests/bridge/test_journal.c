@@ -520,8 +520,11 @@ static void refuses_paths_that_are_not_a_journal(void)
     rig_close(&r);
     weft__journal *j = NULL;
     const char *reason = NULL;
+    char directory[80];
+    (void)snprintf(directory, sizeof directory, "%s/a", r.directory); /* what is made beside it goes with the rig */
+    CU_ASSERT_EQUAL_FATAL(mkdir(directory, 0700), 0);
     CU_ASSERT_EQUAL(weft__journal_open(&(weft__journal_opts){.path = ""}, &j, NULL, &reason), WEFT_INVALID);
-    CU_ASSERT_EQUAL(weft__journal_open(&(weft__journal_opts){.path = r.directory}, &j, NULL, &reason), WEFT_INVALID);
+    CU_ASSERT_EQUAL(weft__journal_open(&(weft__journal_opts){.path = directory}, &j, NULL, &reason), WEFT_INVALID);
     CU_ASSERT_EQUAL(weft__journal_open(&(weft__journal_opts){.path = "/proc/none/journal"}, &j, NULL, &reason),
                     WEFT_IO);
     CU_ASSERT_PTR_NOT_NULL(reason);

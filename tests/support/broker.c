@@ -208,13 +208,6 @@ void broker_thaw(broker *b)
         kill(b->pid, SIGCONT);
 }
 
-void broker_forget(broker *b)
-{
-    char path[128];
-    (void)snprintf(path, sizeof path, "%s/mosquitto.db", b->dir);
-    (void)unlink(path);
-}
-
 static int entry_remove(const char *path, const struct stat *info, int flag, struct FTW *walk)
 {
     (void)info, (void)flag, (void)walk;

@@ -26,8 +26,6 @@ void broker_kill(broker *b);
 /* SIGSTOP and SIGCONT: its sockets stay open and silent. */
 void broker_freeze(broker *b);
 void broker_thaw(broker *b);
-/* Forgets what it saved, while it is not running. */
-void broker_forget(broker *b);
 /* Kills it if it runs, and removes its directory. NULL is fine. */
 void broker_destroy(broker *b);
 

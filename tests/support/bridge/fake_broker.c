@@ -208,21 +208,6 @@ unsigned fake_broker_cut(fake_broker *b, const char *client)
     return cut;
 }
 
-void fake_broker_expire_sessions(fake_broker *b)
-{
-    pthread_mutex_lock(&b->lock);
-    for (session **at = &b->sessions; *at != NULL;) {
-        session *s = *at;
-        if (s->link != NULL) {
-            at = &s->next;
-            continue;
-        }
-        *at = s->next;
-        fake__session_free(s);
-    }
-    pthread_mutex_unlock(&b->lock);
-}
-
 /* ---- acknowledgements ---- */
 
 void fake_broker_hold_acks(fake_broker *b, bool hold)
@@ -267,13 +252,6 @@ void fake_broker_add_fault(fake_broker *b, const fake_fault *fault)
     if (fault->count == 0)
         b->faults[b->fault_count].count = 1;
     b->fault_count++;
-    pthread_mutex_unlock(&b->lock);
-}
-
-void fake_broker_clear_faults(fake_broker *b)
-{
-    pthread_mutex_lock(&b->lock);
-    b->fault_count = 0;
     pthread_mutex_unlock(&b->lock);
 }
 

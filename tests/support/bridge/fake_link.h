@@ -52,8 +52,6 @@ void fake_broker_freeze(fake_broker *b);
 void fake_broker_thaw(fake_broker *b);
 /* Breaks the connections of a client; its will is published. Returns how many broke. */
 unsigned fake_broker_cut(fake_broker *b, const char *client);
-/* Removes the sessions of absent clients. */
-void fake_broker_expire_sessions(fake_broker *b);
 
 /* ---- acknowledgements ---- */
 
@@ -89,7 +87,6 @@ typedef struct fake_fault {
 
 /* Adds a fault, which applies to `count` messages. At most 32 at a time. */
 void fake_broker_add_fault(fake_broker *b, const fake_fault *fault);
-void fake_broker_clear_faults(fake_broker *b);
 size_t fake_broker_release_held(fake_broker *b);
 
 /* Random faults, drawn from the seed in the order of publishes and deliveries; NULL ends them. */
