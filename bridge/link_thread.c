@@ -60,16 +60,17 @@ static void connected_set(weft_bridge *b, bool connected, uint32_t topics, weft_
 
 static void fence(weft_bridge *b, uint64_t newer_epoch)
 {
-    pthread_mutex_lock(&b->mutex);
-    b->fenced = true;
-    pthread_cond_broadcast(&b->changed);
-    pthread_mutex_unlock(&b->mutex);
     weft__intake_close(&b->intake, WEFT_FENCED);
     weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_FENCED,
                                           .status = WEFT_FENCED,
                                           .node = b->node,
                                           .epoch = newer_epoch,
                                           .text = "a newer process holds this node name"});
+    /* Last, so that whoever hears FENCED from a wait finds publishing refused and the notice told. */
+    pthread_mutex_lock(&b->mutex);
+    b->fenced = true;
+    pthread_cond_broadcast(&b->changed);
+    pthread_mutex_unlock(&b->mutex);
 }
 
 static weft_status epoch_move_beyond(weft_bridge *b, uint64_t retained)
