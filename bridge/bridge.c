@@ -23,6 +23,7 @@ enum {
     TAPS_MAX = 8192,
     ITEMS_MAX = 65536,
     REPLAYS_MAX = 1024,
+    COMMANDS_MAX_BYTES = 4 << 20,
     CALLS_MAX = 64,
     KEEP_ALIVE_S = 10,
     CONNECT_TIMEOUT_S = 5,
@@ -287,6 +288,7 @@ static void primitives_init(weft_bridge *b)
     weft__queue_init(&b->control, ITEMS_MAX, CONTROL_MAX_BYTES, &b->link_signal);
     weft__queue_init(&b->taps, TAPS_MAX, TAPS_MAX_BYTES, &b->link_signal);
     weft__queue_init(&b->acks, 2 * ITEMS_MAX, SIZE_MAX, &b->link_signal);
+    weft__queue_init(&b->commands, REPLAYS_MAX, COMMANDS_MAX_BYTES, &b->journal_signal);
     weft__queue_init(&b->replays, REPLAYS_MAX, SIZE_MAX, &b->journal_signal);
     weft__queue_init(&b->calls, CALLS_MAX, SIZE_MAX, &b->journal_signal);
 }
@@ -452,6 +454,7 @@ void weft_bridge_destroy(weft_bridge *b)
     weft__queue_fini(&b->control, control_release);
     weft__queue_fini(&b->taps, control_release);
     weft__queue_fini(&b->acks, node_release);
+    weft__queue_fini(&b->commands, node_release);
     weft__queue_fini(&b->replays, node_release);
     weft__queue_fini(&b->calls, call_release);
     if (b->journal != NULL)

@@ -99,7 +99,7 @@ struct weft_bridge {
     weft__signal journal_signal, sync_signal, link_signal, downlink_signal, deliver_signal;
     weft__intake intake;
     weft__uplink *uplink;
-    weft__queue inbound, deliveries, control, taps, acks, replays, calls;
+    weft__queue inbound, deliveries, control, taps, acks, commands, replays, calls;
 
     /* journal thread */
     weft__journal *journal; /* replaced under journal_mutex; sync and checkpoint: the sync thread, under it */
@@ -178,6 +178,9 @@ void weft__bridge_on_acked(void *bridge, int token, weft_status status);
 void weft__bridge_on_down(void *bridge);
 
 weft_status weft__downlink_thread_prepare(weft_bridge *b);
+/* Reads the commands of others that have come. Runs on the journal thread: slow handlers must not keep a node from
+ * healing others. */
+void weft__bridge_commands_take(weft_bridge *b);
 
 /* Opens the journal, tells of a damaged one. */
 weft_status weft__bridge_journal_open(weft_bridge *b, weft__journal **ret, const char **reason);

@@ -30,10 +30,12 @@ static weft__inbound *inbound_create(const char *topic, const uint8_t *payload, 
 void weft__bridge_on_message(void *bridge, const char *topic, const uint8_t *payload, size_t length, bool retained)
 {
     weft_bridge *b = bridge;
+    weft__topic_parts parts;
+    bool command = b->sends && weft__topic_parse(topic, &parts) == WEFT_OK && parts.tree == WEFT__TREE_CMD;
     weft__inbound *in = inbound_create(topic, payload, length);
     if (in != NULL)
         in->known_before = retained && atomic_load(&b->first_connection);
-    if (in == NULL || weft__queue_push(&b->inbound, &in->node, false) != WEFT_OK) {
+    if (in == NULL || weft__queue_push(command ? &b->commands : &b->inbound, &in->node, false) != WEFT_OK) {
         atomic_fetch_add(&b->dropped_overflow, 1);
         free(in);
     }
@@ -149,7 +151,10 @@ static void command_take(weft_bridge *b, const weft__topic_parts *parts, const w
         return;
     }
     weft__replay *replay = NULL;
-    bool ours = b->sends && strcmp(parts->to, b->node) == 0 && strcmp(parts->word, "replay") == 0;
+    bool foreign = command->from != NULL && command->from[0] != '\0' && strcmp(command->from, parts->sender) != 0;
+    if (foreign)
+        on_dropped(b, parts->sender, "the payload names another node than the topic");
+    bool ours = !foreign && strcmp(parts->to, b->node) == 0 && strcmp(parts->word, "replay") == 0;
     if (ours && command->has_replay && command->replay.from_seq > 0 &&
         strlen(command->request_id) <= WEFT_NAME_MAX_BYTES)
         replay = calloc(1, sizeof *replay);
@@ -166,6 +171,19 @@ static void command_take(weft_bridge *b, const weft__topic_parts *parts, const w
             free(replay); /* the asker asks again */
     }
     free(command);
+}
+
+void weft__bridge_commands_take(weft_bridge *b)
+{
+    weft__topic_parts parts;
+    weft__node *next;
+    for (weft__node *node = weft__queue_take(&b->commands, 0); node != NULL; node = next) {
+        const weft__inbound *in = (const weft__inbound *)node;
+        next = node->next;
+        if (weft__topic_parse(in->topic, &parts) == WEFT_OK && strcmp(parts.sender, b->node) != 0)
+            command_take(b, &parts, in);
+        free(node);
+    }
 }
 
 static void message_take(weft_bridge *b, const weft__inbound *in, int64_t now)
@@ -190,9 +208,6 @@ static void message_take(weft_bridge *b, const weft__inbound *in, int64_t now)
         break;
     case WEFT__TREE_BEAT:
         weft__downlink_beat(b->downlink, parts.sender, in->payload, in->length, now);
-        break;
-    case WEFT__TREE_CMD:
-        command_take(b, &parts, in);
         break;
     default:
         break;

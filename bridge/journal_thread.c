@@ -395,6 +395,7 @@ void *weft__journal_thread(void *bridge)
         if (b->journal == NULL) /* only a failed write that stop has cut short leaves none */
             continue;
         uplink_refill(b);
+        weft__bridge_commands_take(b);
         replays_answer(b);
         journal_trim(b);
         state_show(b);

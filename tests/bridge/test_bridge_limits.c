@@ -178,6 +178,37 @@ static void destroy_waits_for_the_running_handler_only(void)
     fake_broker_destroy(broker);
 }
 
+/* Its own handler is stuck, with more waiting than the queue to it holds; that is nobody else's trouble. */
+static void a_node_whose_handlers_are_stuck_still_heals_others(void)
+{
+    enum { STUCK = 70000 };
+    fake_broker *broker = fake_broker_create(FAKE_THREADED);
+    gate g = GATE_CLOSED;
+    host *b = host_start(broker, "b", WEFT_TOPIC_COST);
+    host *a = host_create(broker, "a");
+    weft_subscription s;
+    weft_filter filter = {.topics = WEFT_TOPIC_COST, .origin = WEFT_ORIGIN_REMOTE};
+    CU_ASSERT_EQUAL_FATAL(weft_subscribe(a->bus, &filter, on_event_slowly, &g, &s), WEFT_OK);
+    CU_ASSERT_EQUAL_FATAL(host_open(a, NULL), WEFT_OK);
+    CU_ASSERT_EQUAL_FATAL(weft_bridge_wait_ready(a->bridge, READY_MS), WEFT_OK);
+    publish_range(b, 1, STUCK);
+    CU_ASSERT_EQUAL(weft_bridge_drain(b->bridge, DEADLINE_MS), WEFT_OK);
+    CU_ASSERT_TRUE(gate_await(&g, 1));
+    fake_broker_add_fault(broker,
+                          &(fake_fault){.action = FAKE_DROP, .filter = "weft/v1/dev/evt/cost/a", .client = "b"});
+    publish_range(a, 1, 1);
+    CU_ASSERT_EQUAL(weft_bridge_drain(a->bridge, READY_MS), WEFT_OK);
+    publish_range(a, 2, 2);
+    b->wanted = 2;
+    CU_ASSERT_TRUE(suite_wait(has_wanted, b, 15000));
+    CU_ASSERT_TRUE(has_each_once(b, 1, 2));
+    CU_ASSERT_FALSE(b->replayed[0]);
+    gate_open(&g);
+    host_destroy(b);
+    host_destroy(a);
+    fake_broker_destroy(broker);
+}
+
 /* What the tap has gathered while the broker was away must not push out questions, answers and state. */
 static void a_full_tap_leaves_room_for_healing(void)
 {
@@ -197,7 +228,8 @@ static void a_full_tap_leaves_room_for_healing(void)
     fake_broker_destroy(broker);
 }
 
-SUITE(bridge_limits, CASE(destroy_waits_for_the_running_handler_only), CASE(a_full_tap_leaves_room_for_healing),
+SUITE(bridge_limits, CASE(destroy_waits_for_the_running_handler_only),
+      CASE(a_node_whose_handlers_are_stuck_still_heals_others), CASE(a_full_tap_leaves_room_for_healing),
       CASE(a_journal_at_its_bound_gives_up_at_once_and_says_how_many),
       CASE(stop_tells_of_a_backlog_that_an_earlier_life_left), CASE(a_stopped_bridge_accepts_nothing),
       CASE(what_is_denied_beside_the_events_does_not_hold_them_up), CASE(a_denied_topic_leaves_the_others_flowing),
