@@ -62,6 +62,8 @@ static void held_release(weft__stream *s, uint64_t up_to, const weft__stream_ops
         weft_event_release(s->held[n]);
         n++;
     }
+    if (n == 0)
+        return;
     s->held_count -= n;
     memmove(s->held, s->held + n, s->held_count * sizeof *s->held);
 }

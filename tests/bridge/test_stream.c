@@ -181,6 +181,18 @@ static void what_heals_into_an_overfull_hold_is_marked_late(void)
     record_destroy(r);
 }
 
+/* Under UBSan: nothing has ever been held, and nothing may be moved. */
+static void a_hold_without_events_ends_quietly(void)
+{
+    record *r = record_create(0);
+    weft__stream_suspect(r->stream, 4, 0, 0);
+    weft__stream_tick(r->stream, 0, HOLD_MS, &r->ops, &r->counts);
+    weft__stream_tick(r->stream, HOLD_MS, HOLD_MS, &r->ops, &r->counts);
+    CU_ASSERT_EQUAL(r->count, 0);
+    CU_ASSERT_EQUAL(r->stream->holes.count, 1);
+    record_destroy(r);
+}
+
 static void a_suspicion_becomes_a_gap_only_when_its_time_is_up(void)
 {
     record *r = record_create(0);
@@ -265,6 +277,7 @@ static void every_event_once_whatever_the_order(void)
 SUITE(bridge_stream, CASE(delivers_in_order_and_drops_repeats), CASE(holds_back_until_the_hole_is_healed),
       CASE(lets_go_after_the_hold_and_marks_what_comes_late), CASE(a_late_hole_does_not_hold_a_later_one_open),
       CASE(a_settled_range_that_does_not_exist_releases_what_waits), CASE(reports_what_is_lost_with_its_reason),
-      CASE(only_what_is_missing_is_reported_lost_and_once), CASE(what_heals_into_an_overfull_hold_is_marked_late),
-      CASE(a_suspicion_becomes_a_gap_only_when_its_time_is_up), CASE(more_holes_than_the_bound_give_up_the_oldest),
-      CASE(an_overfull_hold_lets_everything_go), CASE(every_event_once_whatever_the_order))
+      CASE(a_hold_without_events_ends_quietly), CASE(only_what_is_missing_is_reported_lost_and_once),
+      CASE(what_heals_into_an_overfull_hold_is_marked_late), CASE(a_suspicion_becomes_a_gap_only_when_its_time_is_up),
+      CASE(more_holes_than_the_bound_give_up_the_oldest), CASE(an_overfull_hold_lets_everything_go),
+      CASE(every_event_once_whatever_the_order))
