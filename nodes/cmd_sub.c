@@ -39,6 +39,7 @@ typedef struct listener {
     atomic_uint_fast64_t count;
     atomic_bool done;
     atomic_bool connected; /* ever */
+    atomic_bool refused;   /* the last time */
     weft_text text;        /* delivering thread only */
 } listener;
 
@@ -100,6 +101,8 @@ static void on_notice(const weft_notice *notice, void *user)
     listener *l = user;
     if (notice->kind == WEFT_NOTICE_PEER_UP || notice->kind == WEFT_NOTICE_PEER_DOWN)
         return;
+    if (notice->kind == WEFT_NOTICE_CONNECT_FAILED)
+        atomic_store(&l->refused, notice->status == WEFT_REFUSED);
     if (notice->kind == WEFT_NOTICE_CONNECTED && !atomic_exchange(&l->connected, true))
         return;
     notice_log(notice, l->url);
@@ -181,7 +184,10 @@ static int verdict(const listener *l, const char *url)
     if (atomic_load(&l->done) || interrupted)
         return EXIT_DONE;
     if (!atomic_load(&l->connected)) {
-        fprintf(stderr, "weft sub: cannot reach the broker at %s; is it running? (--broker names another)\n", url);
+        if (atomic_load(&l->refused))
+            fprintf(stderr, "weft sub: the broker at %s refuses us; does it want --user and --password-file?\n", url);
+        else
+            fprintf(stderr, "weft sub: cannot reach the broker at %s; is it running? (--broker names another)\n", url);
         return EXIT_NO_PEER;
     }
     if (l->wanted == 0)

@@ -125,8 +125,12 @@ static int broker_open(publisher *p)
     st = weft_bridge_wait_ready(p->bridge, p->opts->timeout_ms);
     if (st == WEFT_OK)
         return EXIT_DONE;
-    fprintf(stderr, "weft %s: cannot reach the broker at %s: %s; is it running? (--broker names another)\n",
-            p->opts->command, url, weft_status_text(st));
+    if (st == WEFT_REFUSED)
+        fprintf(stderr, "weft %s: the broker at %s refuses us; does it want --user and --password-file?\n",
+                p->opts->command, url);
+    else
+        fprintf(stderr, "weft %s: cannot reach the broker at %s: %s; is it running? (--broker names another)\n",
+                p->opts->command, url, weft_status_text(st));
     return EXIT_NO_PEER;
 }
 

@@ -15,6 +15,9 @@ import time
 import unittest
 from collections import Counter
 
+# A shell that runs the tests in the background ignores SIGINT, and every child of ours would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 WEFT = os.environ.get("WEFT", "weft")
 DEADLINE_S = 30
 
@@ -151,14 +154,14 @@ class Fabric:
 
     def start_up(self, name, *words):
         """A node that is also connected."""
-        return self.start_ups([name], *words)[name]
+        node = self.start_node(name, *words)
+        self.wait_connected(node)
+        return node
 
-    def start_ups(self, names, *words):
-        """Several, which connect at the same time."""
-        nodes = {name: self.start_node(name, *words) for name in names}
-        for name, node in nodes.items():
-            wait_for(lambda node=node: "broker-connected" in node.err(), f"{name} is connected")
-        return nodes
+    def wait_connected(self, *nodes):
+        """A connection takes a while: start what else is needed before."""
+        for node in nodes:
+            wait_for(lambda node=node: "broker-connected" in node.err(), f"{node.err_path} tells of a connection")
 
     def socket_of(self, name):
         return self.path("run", "weft", f"{name}.sock")

@@ -42,8 +42,9 @@ class Kill(FabricTest):
         self.random = random.Random(SEED)
         self.unanswered = 0
         self.fabric.start_broker()
+        self.nodes = {name: self.fabric.start_node(name) for name in NODES}
         self.sub = self.fabric.start_sub()
-        self.nodes = self.fabric.start_ups(NODES)
+        self.fabric.wait_connected(*self.nodes.values())
         self.feeders = {name: self.fabric.feeder(self.fabric.socket_of(name), feed="trace") for name in NODES}
 
     def send(self, name, count):

@@ -24,8 +24,9 @@ class SlowSubscriber(FabricTest):
     def setUp(self):
         super().setUp()
         self.fabric.start_broker(STOCK)
+        self.nodes = {name: self.fabric.start_node(name, "--stats") for name in NODES}
         self.sub = self.fabric.start_sub()
-        self.nodes = self.fabric.start_ups(NODES, "--stats")
+        self.fabric.wait_connected(*self.nodes.values())
         self.feeders = [self.fabric.feeder(self.fabric.socket_of(name), feed="trace") for name in NODES]
         self.sent = []
 
