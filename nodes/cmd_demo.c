@@ -92,8 +92,9 @@ static weft_status files_scan(demo *d)
     for (size_t i = 0; st == WEFT_OK && i < d->file_count; i++)
         st = ownership_scan_file(d->owners, d->files[i], &d->lines, d->reason, sizeof d->reason);
     if (st == WEFT_OK && (d->node_count = ownership_nodes(d->owners, &d->nodes)) == 0) {
-        snprintf(d->reason, sizeof d->reason,
-                 "no sessions in these files: are they coding agents' transcripts (.jsonl)?");
+        const char *others = d->file_count > 1 ? " nor in the other files" : "";
+        snprintf(d->reason, sizeof d->reason, "%s: no sessions in it%s; is it a coding agent's transcript (.jsonl)?",
+                 d->files[0], others);
         st = WEFT_INVALID;
     }
     return st;
