@@ -95,7 +95,9 @@ static weft_status name_claim(weft_bridge *b, const char **reason)
     weft_status st = weft__topic_node(topic, b->fabric, WEFT__TREE_LIVE, b->node);
     if (st == WEFT_OK)
         st = b->link_ops->peek(b->link, topic, &bytes, &length, reason);
-    if (st == WEFT_OK && bytes != NULL && weft__live_decode(bytes, length, &live, NULL) == WEFT_OK) {
+    /* An epoch that no journal can go beyond is junk that somebody retained, not a life of this node. */
+    if (st == WEFT_OK && bytes != NULL && weft__live_decode(bytes, length, &live, NULL) == WEFT_OK &&
+        live->epoch < INT64_MAX) {
         uint64_t epoch = atomic_load(&b->epoch);
         if (!b->wire.first && live->epoch > epoch) {
             fence(b, live->epoch);

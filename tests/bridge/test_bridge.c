@@ -205,6 +205,22 @@ static void the_older_of_two_with_one_name_stops(void)
     fake_broker_destroy(broker);
 }
 
+static void a_junk_epoch_retained_under_its_name_does_not_keep_a_node_away(void)
+{
+    fake_broker *broker = fake_broker_create(FAKE_THREADED);
+    weft__live junk = {.node = "a", .epoch = UINT64_MAX - 1, .status = WEFT__LIVE_BIRTH};
+    uint8_t *bytes;
+    size_t length;
+    CU_ASSERT_EQUAL_FATAL(weft__live_encode(&junk, &bytes, &length), WEFT_OK);
+    fake_broker_publish(broker, "weft/v1/dev/live/a", bytes, length, 1, true);
+    free(bytes);
+    host *a = host_start(broker, "a", 0);
+    publish_range(a, 1, 1);
+    CU_ASSERT_EQUAL(weft_bridge_drain(a->bridge, READY_MS), WEFT_OK);
+    host_destroy(a);
+    fake_broker_destroy(broker);
+}
+
 static bool peer_down_seen(void *user)
 {
     return notices_of(user, WEFT_NOTICE_PEER_DOWN) > 0;
@@ -448,9 +464,9 @@ SUITE(bridge_bridge, CASE(an_event_crosses_with_its_identity), CASE(both_directi
       CASE(nothing_is_lost_while_the_broker_is_away), CASE(what_the_broker_drops_is_healed_in_order),
       CASE(a_lost_last_event_is_told_by_the_beat), CASE(an_answer_with_a_missing_part_is_asked_for_again),
       CASE(random_faults_lose_and_repeat_nothing), CASE(a_backlog_outlives_the_process),
-      CASE(the_older_of_two_with_one_name_stops), CASE(peers_learn_of_birth_and_goodbye),
-      CASE(state_sums_tokens_per_model), CASE(an_event_too_large_is_refused_and_takes_no_seq),
-      CASE(what_the_broker_cannot_take_is_reported_lost), CASE(a_topic_that_the_broker_denies_is_told),
-      CASE(hostile_messages_are_dropped_and_the_session_lives_on), CASE(a_forged_sender_is_not_believed),
-      CASE(a_feed_position_is_kept_with_its_events), CASE(a_group_with_a_bad_event_publishes_nothing),
-      CASE(bad_options_are_named))
+      CASE(the_older_of_two_with_one_name_stops), CASE(a_junk_epoch_retained_under_its_name_does_not_keep_a_node_away),
+      CASE(peers_learn_of_birth_and_goodbye), CASE(state_sums_tokens_per_model),
+      CASE(an_event_too_large_is_refused_and_takes_no_seq), CASE(what_the_broker_cannot_take_is_reported_lost),
+      CASE(a_topic_that_the_broker_denies_is_told), CASE(hostile_messages_are_dropped_and_the_session_lives_on),
+      CASE(a_forged_sender_is_not_believed), CASE(a_feed_position_is_kept_with_its_events),
+      CASE(a_group_with_a_bad_event_publishes_nothing), CASE(bad_options_are_named))
