@@ -1,10 +1,13 @@
 /* tests/support/system/link_end.c: links under test, with their ears. */
 #include "support/system/link_end.h"
 
+#include "support/suite.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+enum { POUR_MS = 30000 };
 
 static const weft__link_ops *const ops = &weft__mqtt_link;
 
@@ -128,18 +131,30 @@ weft_status end_say(end *n, const char *topic, const char *text, bool retain)
     return ops->publish(n->link, topic, (const uint8_t *)text, strlen(text), 1, retain, &token);
 }
 
+typedef struct pouring {
+    end *end;
+    const uint8_t *payload;
+    size_t bytes;
+    weft_status status;
+} pouring;
+
+/* Publishes once; false only while the window is full. */
+static bool pour_one(void *user)
+{
+    pouring *p = user;
+    int token = 0;
+    p->status = ops->publish(p->end->link, "flood", p->payload, p->bytes, 1, false, &token);
+    return p->status != WEFT_FULL;
+}
+
 unsigned end_pour(end *n, size_t bytes, unsigned count)
 {
     uint8_t *payload = malloc(bytes);
+    pouring p = {.end = n, .payload = payload, .bytes = bytes};
     unsigned done = 0;
-    weft_status status = WEFT_OK;
-    while (done < count && (status == WEFT_OK || status == WEFT_FULL)) {
-        int token = 0;
+    while (done < count && p.status == WEFT_OK) {
         memset(payload, 'a' + (int)(done % 26), bytes);
-        status = ops->publish(n->link, "flood", payload, bytes, 1, false, &token);
-        done += status == WEFT_OK;
-        if (status == WEFT_FULL)
-            (void)nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+        done += suite_wait(pour_one, &p, POUR_MS) && p.status == WEFT_OK;
     }
     free(payload);
     return done;
