@@ -155,6 +155,9 @@ static weft_status store_whole(weft__json_reader *r, weft__json_token token, voi
     uint64_t value;
     const char *text = take_number(r, token);
     const char *expected = field->values != NULL ? "a known name or its number" : "a whole number";
+    if (text != NULL && token == WEFT__JSON_NUMBER && !weft__number_to_u64(text, &value))
+        return weft__json_error(r, WEFT_INVALID, field->json_name,
+                                "expected a whole number, neither negative nor larger than 64 bits");
     if (text == NULL || !(value_from_name(field, text, &value) || weft__number_to_u64(text, &value)))
         return weft__json_wrong_kind(r, field->json_name, expected, token);
     if (value > largest_of(field->kind))

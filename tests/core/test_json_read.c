@@ -180,6 +180,10 @@ static void names_the_member_that_was_meant(void)
 
 static void refuses_wrong_kinds(void)
 {
+    const char *whole = "tokenUsage.inputTokens: expected a whole number, neither negative nor larger than 64 bits";
+    expect_error("{\"tokenUsage\":{\"inputTokens\":-1}}", WEFT_INVALID, whole);
+    expect_error("{\"tokenUsage\":{\"inputTokens\":1.5}}", WEFT_INVALID, whole);
+    expect_error("{\"tokenUsage\":{\"inputTokens\":18446744073709551616}}", WEFT_INVALID, whole);
     expect_error("[]", WEFT_INVALID, "an event: expected an object, got a list");
     expect_error("{\"type\":1}", WEFT_INVALID, "type: expected a string, got a number");
     expect_error("{\"source\":{}}", WEFT_INVALID, "source: expected a string, got an object");
