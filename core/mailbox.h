@@ -69,7 +69,7 @@ bool weft__mailbox_miss(weft__mailbox *box, uint64_t n);
 /* Takes the oldest mail (its pointers are NULL if there is none) and the losses to tell before it. Returns false, with
  * nothing taken, if there is neither. */
 bool weft__mailbox_take(weft__mailbox *box, weft__mail *ret_mail, uint64_t *ret_untold);
-/* The worker is done for now. Returns whether there is more, so that it must be scheduled again. */
+/* The worker pauses. Returns whether there is more, so that it must be scheduled again. */
 bool weft__mailbox_rest(weft__mailbox *box);
 
 /* Changes the state; leaving OPEN drops everything and wakes the blocked. A closed mailbox stays closed. Returns the

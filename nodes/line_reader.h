@@ -38,7 +38,7 @@ void line_reader_close(line_reader *r);
 
 /* Reads the next line, without its newline and a CR before it. The text is NUL-terminated and valid until the next
  * call. What stands behind the last newline is a line only if take_rest is set and the input has ended. Never waits: a
- * silent pipe is at its END for now. */
+ * silent pipe is at its END until more comes. */
 line_reader_result line_reader_next(line_reader *r, bool take_rest, const char **ret, size_t *ret_length);
 
 /* The position behind the line read last, and the one before it. */
