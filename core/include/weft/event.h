@@ -198,7 +198,7 @@ typedef struct weft_event {
     weft_priority priority;
     uint32_t flags;       /* WEFT_FLAG_* */
     int64_t timestamp_ms; /* when it happened, since the epoch, UTC; 0: publish sets it */
-    int64_t accepted_ms;  /* set by publish */
+    int64_t accepted_ms;  /* set by publish in every event that is kept */
     uint64_t ttl_ms;      /* from accepted_ms; 0: none */
     weft_event_id id;     /* set by the bridge at publish */
     const char *source;   /* component that made it */
@@ -219,6 +219,10 @@ typedef struct weft_event {
     };
     struct weft_event_keeper *keeper; /* private: leave 0 */
 } weft_event;
+
+/* Makes an empty event of a type with the envelope of another (NULL: none), but for id, accepted_ms and payload.
+ * Strings and arrays stay the other's. */
+void weft_event_init(weft_event *event, const weft_event *context, weft_event_type type);
 
 /* Topic and time of any event; total: an unknown type is custom, a missing time is 0. Threads: any. */
 weft_topic weft_event_topic(const weft_event *event);

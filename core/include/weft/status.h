@@ -28,7 +28,10 @@ extern "C" {
     X(UNREACHABLE, "peer cannot be reached")                                                                           \
     X(FENCED, "a newer process holds this node name")                                                                  \
     X(EXPIRED, "past its time to live")                                                                                \
-    X(FAILED, "handler failed")
+    X(FAILED, "handler failed")                                                                                        \
+    X(RATE_LIMITED, "over the rate limit")                                                                             \
+    X(NESTED, "too many publishes inside one another")                                                                 \
+    X(DROPPED, "dropped by an interceptor")
 
 typedef enum weft_status {
 #define X(name, text) WEFT_##name,
