@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/glob.h"
 #include "weft/schema.h"
 
 #define X(name, wire, number) | WEFT_TOPIC_##name
@@ -24,29 +25,6 @@ static uint32_t topic_of(weft_event_type type)
     return (uint32_t)(schema != NULL ? schema->topic : WEFT_TOPIC_CUSTOM);
 }
 
-/* Keeps the last star: on a mismatch it swallows one byte more, and nothing before it needs to be tried again. */
-static bool glob_matches(const char *glob, const char *text)
-{
-    const char *star = NULL, *retry = NULL;
-    while (*text != '\0') {
-        if (*glob == '*') {
-            star = ++glob;
-            retry = text;
-        } else if (*glob == '?' || *glob == *text) {
-            glob++;
-            text++;
-        } else if (star != NULL) {
-            glob = star;
-            text = ++retry;
-        } else {
-            return false;
-        }
-    }
-    while (*glob == '*')
-        glob++;
-    return *glob == '\0';
-}
-
 static bool string_wanted(const char *wanted, const char *actual)
 {
     return absent(wanted) || (actual != NULL && strcmp(wanted, actual) == 0);
@@ -54,7 +32,7 @@ static bool string_wanted(const char *wanted, const char *actual)
 
 static bool source_wanted(const char *glob, const char *source)
 {
-    return absent(glob) || glob_matches(glob, source != NULL ? source : "");
+    return absent(glob) || weft__glob_matches(glob, source != NULL ? source : "");
 }
 
 static bool has_tag(const weft_event *event, const char *tag)
