@@ -4,9 +4,13 @@
 #include "weft/event.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "weft/schema.h"
+
+/* The payloads lie in one union without a name, between the envelope and the keeper. */
+enum { PAYLOAD_OFFSET = offsetof(weft_event, custom), PAYLOAD_BYTES = offsetof(weft_event, keeper) - PAYLOAD_OFFSET };
 
 static const struct topic_row {
     weft_topic topic;
@@ -58,6 +62,16 @@ weft_event_type weft_event_type_from_name(const char *name)
         if (strcmp(weft_event_type_name((weft_event_type)type), name) == 0)
             return (weft_event_type)type;
     return WEFT_EVENT_NONE;
+}
+
+void weft_event_init(weft_event *event, const weft_event *context, weft_event_type type)
+{
+    *event = context != NULL ? *context : (weft_event){0};
+    event->type = type;
+    event->accepted_ms = 0;
+    event->id = (weft_event_id){0};
+    event->keeper = NULL;
+    memset((char *)event + PAYLOAD_OFFSET, 0, PAYLOAD_BYTES);
 }
 
 weft_topic weft_event_topic(const weft_event *event)

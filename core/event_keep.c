@@ -1,8 +1,10 @@
 /* core/event_keep.c: the kept copy of an event: one block of memory, counted references, never changed.
  *
  * Block      header, event, tags, attributes, then every string with its NUL.
- * Invariant  a kept event's keeper holds that event; a loan's keeper holds at most one copy, and one reference to it.
- * Threads    any. Several threads may keep one loan at once: the copy that loses the race is freed. */
+ * Invariant  a kept event's keeper holds that event; a loan's keeper and a pass hold at most one copy, and one
+ *            reference to it.
+ * Threads    any. Several threads may keep one loan at once: the copy that loses the race is freed. A pass is its
+ *            thread's own. */
 #include "core/event_private.h"
 
 #include <assert.h>
@@ -10,16 +12,17 @@
 #include <string.h>
 
 typedef struct kept_block {
-    atomic_uint refs;
     size_t bytes; /* const after create */
-    weft__loan loan;
+    atomic_uint refs;
+    struct weft_event_keeper keeper;
+    weft_event event;
 } kept_block;
 
-/* Lays out a block: counts its bytes, and copies them while `base` is not NULL. */
-typedef struct packer {
-    char *base;
-    size_t used;
-} packer;
+_Static_assert(offsetof(kept_block, event) - offsetof(kept_block, keeper) ==
+                   offsetof(weft__loan, event) - offsetof(weft__loan, keeper),
+               "a keeper stands right before its event, in a block as in a loan");
+
+_Thread_local weft__pass *weft__passing;
 
 static struct weft_event_keeper *keeper_of(const weft_event *event)
 {
@@ -29,7 +32,12 @@ static struct weft_event_keeper *keeper_of(const weft_event *event)
 
 static kept_block *block_of(const weft_event *kept)
 {
-    return (kept_block *)((uintptr_t)kept - offsetof(kept_block, loan) - offsetof(weft__loan, event));
+    return (kept_block *)((uintptr_t)kept - offsetof(kept_block, event));
+}
+
+static const weft__layout *layout_of(const weft_event *lent)
+{
+    return ((const weft__loan *)((uintptr_t)lent - offsetof(weft__loan, event)))->layout;
 }
 
 bool weft__event_is_kept(const weft_event *event)
@@ -38,121 +46,202 @@ bool weft__event_is_kept(const weft_event *event)
     return keeper != NULL && atomic_load_explicit(&keeper->kept, memory_order_relaxed) == event;
 }
 
-static void *pack(packer *p, const void *from, size_t bytes)
+/* ---- measuring ---- */
+
+static size_t string_bytes(const char *string)
 {
-    void *to = NULL;
-    if (p->base != NULL && bytes > 0)
-        to = memcpy(p->base + p->used, from, bytes);
-    p->used += bytes;
-    return to;
+    return string != NULL ? strlen(string) + 1 : 0;
 }
 
-static const char *pack_string(packer *p, const char *string)
+/* Returns how many of the fields are strings that a copy has to bring along. */
+static size_t measure_fields(const weft_event *event, const weft_field *fields, size_t count, size_t *sizes)
 {
-    return string != NULL ? pack(p, string, strlen(string) + 1) : NULL;
-}
-
-static void pack_fields(packer *p, weft_event *event, const weft_field *fields, size_t count)
-{
+    size_t n = 0;
     for (size_t i = 0; i < count; i++)
-        if (fields[i].number != 0 && weft__field_is_string(&fields[i])) {
-            const char **string = (const char **)((char *)event + fields[i].offset);
-            *string = pack_string(p, *string);
-        }
+        if (fields[i].number != 0 && weft__field_is_string(&fields[i]))
+            sizes[n++] = string_bytes(*(const char *const *)weft__field_at(event, &fields[i]));
+    return n;
 }
 
-static void pack_payload(packer *p, weft_event *event)
-{
-    const weft_schema *schema = weft_schema_of(event->type);
-    if (schema != NULL)
-        pack_fields(p, event, schema->fields, schema->field_count);
-    else /* nobody knows which of its bytes are pointers */
-        memset(&event->custom, 0, sizeof event->custom);
-}
-
-/* The arrays hold pointers and come first, where the block is aligned for them. */
-static void pack_arrays(packer *p, weft_event *event)
-{
-    const weft_event from = *event;
-    const char **tags = pack(p, from.tags, from.tag_count * sizeof *tags);
-    weft_attribute *attributes = pack(p, from.attributes, from.attribute_count * sizeof *attributes);
-    for (size_t i = 0; i < from.tag_count; i++) {
-        const char *tag = pack_string(p, from.tags[i]);
-        if (tags != NULL)
-            tags[i] = tag;
-    }
-    for (size_t i = 0; i < from.attribute_count; i++) {
-        const char *key = pack_string(p, from.attributes[i].key);
-        const char *value = pack_string(p, from.attributes[i].value);
-        if (attributes != NULL)
-            attributes[i] = (weft_attribute){key, value};
-    }
-    event->tags = tags;
-    event->attributes = attributes;
-}
-
-static void pack_event(packer *p, weft_event *event)
+void weft__event_measure(const weft_event *event, weft__layout *ret)
 {
     size_t count;
     const weft_field *envelope = weft_envelope_fields(&count);
-    pack_arrays(p, event);
-    event->id.node = pack_string(p, event->id.node);
-    pack_fields(p, event, envelope, count);
-    pack_payload(p, event);
+    const weft_schema *schema = weft_schema_of(event->type);
+    size_t n = measure_fields(event, envelope, count, ret->sizes);
+    if (schema != NULL)
+        n += measure_fields(event, schema->fields, schema->field_count, ret->sizes + n);
+    ret->bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        ret->bytes += ret->sizes[i];
+    for (size_t i = 0; event->tags != NULL && i < event->tag_count; i++)
+        ret->bytes += string_bytes(event->tags[i]);
+    for (size_t i = 0; event->attributes != NULL && i < event->attribute_count; i++)
+        ret->bytes += string_bytes(event->attributes[i].key) + string_bytes(event->attributes[i].value);
 }
 
-static size_t block_bytes(const weft_event *event)
+static size_t block_bytes(const weft_event *event, const weft__layout *layout)
 {
-    packer count = {.base = NULL, .used = sizeof(kept_block)};
-    weft_event scratch = *event;
-    pack_event(&count, &scratch);
-    return count.used;
+    size_t tags = event->tags != NULL ? event->tag_count : 0;
+    size_t attributes = event->attributes != NULL ? event->attribute_count : 0;
+    return sizeof(kept_block) + tags * sizeof *event->tags + attributes * sizeof *event->attributes + layout->bytes +
+           string_bytes(event->id.node);
 }
 
-static const weft_event *block_create(const weft_event *event, unsigned refs)
+/* ---- copying ---- */
+
+static const char *copy_string(char **at, const char *string, size_t bytes)
 {
-    size_t bytes = block_bytes(event);
+    if (bytes == 0)
+        return NULL;
+    char *to = *at;
+    memcpy(to, string, bytes - 1);
+    to[bytes - 1] = '\0';
+    *at += bytes;
+    return to;
+}
+
+static size_t copy_fields(char **at, weft_event *event, const weft_field *fields, size_t count, const size_t *sizes)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (fields[i].number != 0 && weft__field_is_string(&fields[i])) {
+            const char **string = (const char **)((char *)event + fields[i].offset);
+            *string = copy_string(at, *string, sizes[n++]);
+        }
+    return n;
+}
+
+static void copy_strings(char **at, weft_event *event, const weft__layout *layout)
+{
+    size_t count;
+    const weft_field *envelope = weft_envelope_fields(&count);
+    const weft_schema *schema = weft_schema_of(event->type);
+    size_t n = copy_fields(at, event, envelope, count, layout->sizes);
+    if (schema != NULL)
+        (void)copy_fields(at, event, schema->fields, schema->field_count, layout->sizes + n);
+    else /* nobody knows which of its bytes are pointers */
+        memset(&event->custom, 0, sizeof event->custom);
+    event->id.node = copy_string(at, event->id.node, string_bytes(event->id.node));
+}
+
+/* The arrays hold pointers and come first, where the block is aligned for them. */
+static void copy_arrays(char **at, weft_event *event)
+{
+    const weft_event from = *event;
+    const char **tags = (const char **)(void *)*at;
+    event->tag_count = from.tags != NULL ? from.tag_count : 0;
+    event->tags = event->tag_count > 0 ? tags : NULL;
+    weft_attribute *attributes = (weft_attribute *)(void *)(tags + event->tag_count);
+    event->attribute_count = from.attributes != NULL ? from.attribute_count : 0;
+    event->attributes = event->attribute_count > 0 ? attributes : NULL;
+    *at = (char *)(attributes + event->attribute_count);
+    for (size_t i = 0; i < event->tag_count; i++)
+        tags[i] = copy_string(at, from.tags[i], string_bytes(from.tags[i]));
+    for (size_t i = 0; i < event->attribute_count; i++) {
+        const weft_attribute *a = &from.attributes[i];
+        attributes[i].key = copy_string(at, a->key, string_bytes(a->key));
+        attributes[i].value = copy_string(at, a->value, string_bytes(a->value));
+    }
+}
+
+/* Ownership: the caller's, with `refs` references. Not yet seen by others: the caller may still set numbers in it. */
+static weft_event *block_create(const weft_event *event, const weft__layout *layout, unsigned refs)
+{
+    weft__layout measured;
+    if (layout == NULL) {
+        weft__event_measure(event, &measured);
+        layout = &measured;
+    }
+    size_t bytes = block_bytes(event, layout);
     kept_block *block = malloc(bytes);
     if (block == NULL)
         return NULL;
-    weft_event *copy = &block->loan.event;
-    packer fill = {.base = (char *)block, .used = sizeof *block};
-    *copy = *event;
-    pack_event(&fill, copy);
-    assert(fill.used == bytes);
-    copy->keeper = &block->loan.keeper;
+    char *at = (char *)(block + 1);
+    block->event = *event;
+    if (event->tag_count + event->attribute_count > 0)
+        copy_arrays(&at, &block->event);
+    copy_strings(&at, &block->event, layout);
+    assert(at == (char *)block + bytes);
+    block->event.keeper = &block->keeper;
     block->bytes = bytes;
     atomic_init(&block->refs, refs);
-    atomic_init(&block->loan.keeper.kept, copy);
-    return copy;
+    atomic_init(&block->keeper.kept, &block->event);
+    return &block->event;
 }
 
-static const weft_event *ref(const weft_event *kept)
+static const weft_event *ref(const weft_event *kept, unsigned n)
 {
-    atomic_fetch_add_explicit(&block_of(kept)->refs, 1, memory_order_relaxed);
+    if (n > 0)
+        atomic_fetch_add_explicit(&block_of(kept)->refs, n, memory_order_relaxed);
     return kept;
 }
 
-/* Makes the copy of a loan, one reference for the loan and one for the caller. */
-static const weft_event *loan_keep(struct weft_event_keeper *keeper, const weft_event *event)
+/* ---- who shares the copy ---- */
+
+/* Makes the copy of a loan, one more reference for the loan itself. */
+static const weft_event *loan_keep(struct weft_event_keeper *keeper, const weft_event *event, unsigned n)
 {
     const weft_event *kept = NULL;
-    const weft_event *copy = block_create(event, 2);
+    const weft_event *copy = block_create(event, layout_of(event), n + 1);
     if (copy == NULL)
         return NULL;
     if (atomic_compare_exchange_strong_explicit(&keeper->kept, &kept, copy, memory_order_acq_rel, memory_order_acquire))
         return copy;
     free(block_of(copy));
-    return ref(kept);
+    return ref(kept, n);
+}
+
+static const weft_event *pass_keep(weft__pass *pass, unsigned n)
+{
+    if (pass->kept != NULL)
+        return ref(pass->kept, n);
+    weft_event *copy = block_create(pass->event, NULL, n + 1);
+    if (copy == NULL)
+        return NULL;
+    copy->accepted_ms = weft_clock_wall_ms(pass->clock);
+    if (copy->timestamp_ms == 0)
+        copy->timestamp_ms = copy->accepted_ms;
+    pass->kept = copy;
+    return copy;
+}
+
+static weft__pass *pass_of(const weft_event *event)
+{
+    weft__pass *pass = weft__passing;
+    while (pass != NULL && pass->event != event)
+        pass = pass->outer;
+    return pass;
+}
+
+static const weft_event *plain_keep(const weft_event *event, unsigned n)
+{
+    weft__pass *pass = pass_of(event);
+    return pass != NULL ? pass_keep(pass, n) : block_create(event, NULL, n);
+}
+
+const weft_event *weft__event_keep_n(const weft_event *event, unsigned n)
+{
+    struct weft_event_keeper *keeper = keeper_of(event);
+    if (keeper == NULL)
+        return plain_keep(event, n);
+    const weft_event *kept = atomic_load_explicit(&keeper->kept, memory_order_acquire);
+    return kept != NULL ? ref(kept, n) : loan_keep(keeper, event, n);
+}
+
+const weft_event *weft__loan_keep_last(weft__loan *loan, unsigned n)
+{
+    const weft_event *kept = atomic_load_explicit(&loan->keeper.kept, memory_order_acquire);
+    if (kept == NULL)
+        return block_create(&loan->event, loan->layout, n);
+    (void)ref(kept, n - 1);
+    atomic_store_explicit(&loan->keeper.kept, NULL, memory_order_relaxed);
+    return kept;
 }
 
 const weft_event *weft_event_keep(const weft_event *event)
 {
-    struct weft_event_keeper *keeper = keeper_of(event);
-    if (keeper == NULL)
-        return block_create(event, 1);
-    const weft_event *kept = atomic_load_explicit(&keeper->kept, memory_order_acquire);
-    return kept != NULL ? ref(kept) : loan_keep(keeper, event);
+    return weft__event_keep_n(event, 1);
 }
 
 void weft_event_release(const weft_event *kept)
@@ -161,17 +250,28 @@ void weft_event_release(const weft_event *kept)
         return;
     assert(weft__event_is_kept(kept));
     kept_block *block = block_of(kept);
-    if (atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) == 1)
+    /* The last holder needs no atomic subtraction: nobody is left who could take a reference. */
+    if (atomic_load_explicit(&block->refs, memory_order_acquire) == 1 ||
+        atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) == 1)
         free(block);
+}
+
+void weft__blocks_flush(void)
+{
 }
 
 size_t weft_event_kept_bytes(const weft_event *event)
 {
-    return weft__event_is_kept(event) ? block_of(event)->bytes : block_bytes(event);
+    if (weft__event_is_kept(event))
+        return block_of(event)->bytes;
+    weft__layout layout;
+    weft__event_measure(event, &layout);
+    return block_bytes(event, &layout);
 }
 
 void weft__event_borrow(weft__loan *loan, const weft_event *event)
 {
+    loan->layout = NULL;
     loan->event = *event;
     loan->event.keeper = &loan->keeper;
     atomic_init(&loan->keeper.kept, NULL);

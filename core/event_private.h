@@ -10,19 +10,38 @@
  *   handler(&loan.event, user);         each weft_event_keep inside shares one copy
  *   weft__loan_done(&loan);
  *
- * An event that is kept already and needs no stamp is handed on as it is: weft_event_keep only counts a reference. */
+ * An event that is kept already and needs no stamp is handed on as it is: weft_event_keep only counts a reference.
+ *
+ * An event may also be handed to inline handlers without a loan, then it stands in a pass. A keeper of its own comes
+ * before the pass, and a struct copied out of a handler is no longer the event of the pass. */
 #ifndef WEFT_CORE_EVENT_PRIVATE_H
 #define WEFT_CORE_EVENT_PRIVATE_H
 
 #include <stdatomic.h>
 
+#include "weft/clock.h"
 #include "weft/schema.h"
+
+enum { WEFT__LAYOUT_STRINGS_MAX = 16 };
+
+/* Lengths of the strings of one event, measured while validating. Holds as long as none of them is changed. */
+typedef struct weft__layout {
+    size_t bytes; /* of all strings but id.node, those of tags and attributes too, each with its NUL */
+    /* of each with its NUL, 0: absent; those of the envelope, then of the payload, in the order of the table */
+    size_t sizes[WEFT__LAYOUT_STRINGS_MAX];
+} weft__layout;
+
+/* As weft_event_validate, and remembers what a copy needs. */
+weft_status weft__event_check(const weft_event *event, weft__layout *ret, const char **ret_field);
+/* Measures an event that nobody has validated. */
+void weft__event_measure(const weft_event *event, weft__layout *ret);
 
 struct weft_event_keeper {
     _Atomic(const weft_event *) kept; /* the copy, one reference of which is ours; NULL: none yet */
 };
 
 typedef struct weft__loan {
+    const weft__layout *layout; /* of the event but for id.node; NULL: a copy measures it */
     struct weft_event_keeper keeper;
     weft_event event;
 } weft__loan;
@@ -33,8 +52,42 @@ void weft__event_borrow(weft__loan *loan, const weft_event *event);
 /* Gives back the loan's own reference to the kept copy, if somebody made one. */
 void weft__loan_done(weft__loan *loan);
 
+/* As weft_event_keep, n references (at least 1) at once. */
+const weft_event *weft__event_keep_n(const weft_event *event, unsigned n);
+/* The same on a loan, but one of the n references is the loan's own, which forgets the copy: nobody shall keep through
+ * the loan any more (who does gets a copy of his own). A fresh copy then costs no atomic operation. */
+const weft_event *weft__loan_keep_last(weft__loan *loan, unsigned n);
+
 /* Whether the event is one that weft_event_keep returned. */
 bool weft__event_is_kept(const weft_event *event);
+
+/* An event handed to inline handlers as it is, without a loan: those on this thread that keep it inside share one
+ * copy, with its times set. Passes lie inside one another on the publisher's stack. */
+typedef struct weft__pass {
+    const weft_event *event;
+    const weft_event *kept; /* NULL: nobody has kept it */
+    const weft_clock *clock;
+    struct weft__pass *outer;
+} weft__pass;
+
+extern _Thread_local weft__pass *weft__passing; /* innermost of this thread */
+
+static inline void weft__pass_begin(weft__pass *pass, const weft_event *event, const weft_clock *clock)
+{
+    *pass = (weft__pass){.event = event, .clock = clock, .outer = weft__passing};
+    weft__passing = pass;
+}
+
+static inline void weft__pass_end(weft__pass *pass)
+{
+    weft__passing = pass->outer;
+    if (pass->kept != NULL)
+        weft_event_release(pass->kept);
+}
+
+/* Kept copies released on one thread go back to the thread that made them in groups: gives back those that this thread
+ * has gathered. */
+void weft__blocks_flush(void);
 
 static inline bool weft__field_is_string(const weft_field *field)
 {

@@ -19,6 +19,8 @@ enum {
 
 typedef struct check {
     size_t bytes;        /* so far */
+    size_t text_bytes;   /* of the strings so far, each with its NUL */
+    size_t *sizes;       /* where the next field that is a string puts its own */
     size_t largest;      /* string */
     const char *culprit; /* name of the largest; of the bad field once a step has failed */
 } check;
@@ -29,16 +31,20 @@ static weft_status check_failed(check *c, const char *name, weft_status status)
     return status;
 }
 
-static weft_status check_text(check *c, const char *name, const char *text, size_t max)
+/* ret_bytes gets the size of the text with its NUL, 0 if it is absent. */
+static weft_status check_sized(check *c, const char *name, const char *text, size_t max, size_t *ret_bytes)
 {
-    if (text == NULL || text[0] == '\0')
+    *ret_bytes = 0;
+    if (text == NULL)
         return WEFT_OK;
     size_t length = strnlen(text, max + 1);
     if (length > max)
         return check_failed(c, name, WEFT_TOO_LARGE);
     if (!weft_utf8_valid(text, length))
         return check_failed(c, name, WEFT_MALFORMED);
-    c->bytes += length + STRING_EXTRA_BYTES;
+    *ret_bytes = length + 1;
+    c->text_bytes += length + 1;
+    c->bytes += length > 0 ? length + STRING_EXTRA_BYTES : 0;
     if (length > c->largest) {
         c->largest = length;
         c->culprit = name;
@@ -46,12 +52,19 @@ static weft_status check_text(check *c, const char *name, const char *text, size
     return WEFT_OK;
 }
 
-static weft_status check_json(check *c, const char *name, const char *text)
+/* Of an array, whose texts have no place of their own in the layout. */
+static weft_status check_text(check *c, const char *name, const char *text)
 {
-    weft_status st = check_text(c, name, text, WEFT_EVENT_MAX_BYTES);
-    if (st != WEFT_OK || text == NULL || text[0] == '\0')
+    size_t unwanted;
+    return check_sized(c, name, text, WEFT_EVENT_MAX_BYTES, &unwanted);
+}
+
+static weft_status check_json(check *c, const char *name, const char *text, size_t *ret_bytes)
+{
+    weft_status st = check_sized(c, name, text, WEFT_EVENT_MAX_BYTES, ret_bytes);
+    if (st != WEFT_OK || *ret_bytes <= 1)
         return st;
-    st = weft_json_check(text, strlen(text), WEFT_JSON_MAX_DEPTH);
+    st = weft_json_check(text, *ret_bytes - 1, WEFT_JSON_MAX_DEPTH);
     return st == WEFT_OK ? WEFT_OK : check_failed(c, name, st);
 }
 
@@ -84,11 +97,11 @@ static weft_status check_field(check *c, const weft_event *event, const weft_fie
     const void *at = weft__field_at(event, field);
     switch (field->kind) {
     case WEFT_FIELD_STRING:
-        return check_text(c, field->name, *(const char *const *)at, WEFT_EVENT_MAX_BYTES);
+        return check_sized(c, field->name, *(const char *const *)at, WEFT_EVENT_MAX_BYTES, c->sizes++);
     case WEFT_FIELD_ID:
-        return check_text(c, field->name, *(const char *const *)at, WEFT_ID_MAX_BYTES);
+        return check_sized(c, field->name, *(const char *const *)at, WEFT_ID_MAX_BYTES, c->sizes++);
     case WEFT_FIELD_JSON:
-        return check_json(c, field->name, *(const char *const *)at);
+        return check_json(c, field->name, *(const char *const *)at, c->sizes++);
     default:
         c->bytes += SCALAR_BYTES;
         return scalar_good(event, field) ? WEFT_OK : check_failed(c, field->name, WEFT_INVALID);
@@ -111,7 +124,7 @@ static weft_status check_tags(check *c, const weft_event *event)
     for (size_t i = 0; i < event->tag_count; i++) {
         if (event->tags == NULL || event->tags[i] == NULL || event->tags[i][0] == '\0')
             return check_failed(c, "tags", WEFT_INVALID);
-        weft_status st = check_text(c, "tags", event->tags[i], WEFT_EVENT_MAX_BYTES);
+        weft_status st = check_text(c, "tags", event->tags[i]);
         if (st != WEFT_OK)
             return st;
     }
@@ -140,9 +153,9 @@ static weft_status check_attributes(check *c, const weft_event *event)
         if (!key_good(event, i))
             return check_failed(c, "attributes", WEFT_INVALID);
         c->bytes += ATTRIBUTE_EXTRA_BYTES;
-        weft_status st = check_text(c, "attributes", event->attributes[i].key, WEFT_EVENT_MAX_BYTES);
+        weft_status st = check_text(c, "attributes", event->attributes[i].key);
         if (st == WEFT_OK)
-            st = check_text(c, "attributes", event->attributes[i].value, WEFT_EVENT_MAX_BYTES);
+            st = check_text(c, "attributes", event->attributes[i].value);
         if (st != WEFT_OK)
             return st;
     }
@@ -168,11 +181,21 @@ static weft_status check_event(check *c, const weft_event *event)
     return st;
 }
 
-weft_status weft_event_validate(const weft_event *event, const char **ret_field)
+weft_status weft__event_check(const weft_event *event, weft__layout *ret, const char **ret_field)
 {
-    check c = {.bytes = SCALAR_BYTES}; /* the event's own tag and length, and its payload's */
+    check c = {
+        .bytes = SCALAR_BYTES, /* the event's own tag and length, and its payload's */
+        .sizes = ret->sizes,
+    };
     weft_status st = check_event(&c, event);
+    ret->bytes = c.text_bytes;
     if (st != WEFT_OK && ret_field != NULL)
         *ret_field = c.culprit;
     return st;
+}
+
+weft_status weft_event_validate(const weft_event *event, const char **ret_field)
+{
+    weft__layout unwanted;
+    return weft__event_check(event, &unwanted, ret_field);
 }

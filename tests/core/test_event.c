@@ -162,6 +162,199 @@ static void a_loan_makes_one_copy_for_all_keepers(void)
     weft_event_release(second);
 }
 
+static void one_keep_takes_many_references(void)
+{
+    weft_event event = {.type = WEFT_AGENT_ERROR, .agent_error = {.error = "e"}};
+    weft__loan loan;
+    weft__event_borrow(&loan, &event);
+    const weft_event *kept = weft__event_keep_n(&loan.event, 2);
+    CU_ASSERT_PTR_EQUAL(weft__event_keep_n(kept, 3), kept);
+    weft__loan_done(&loan);
+    for (int i = 0; i < 4; i++)
+        weft_event_release(kept);
+    CU_ASSERT_STRING_EQUAL(kept->agent_error.error, "e");
+    weft_event_release(kept);
+}
+
+static void a_measured_loan_is_copied_as_any(void)
+{
+    full_event f;
+    full_event_init(&f);
+    f.tags[1] = "blue";
+    weft__layout layout;
+    CU_ASSERT_EQUAL_FATAL(weft__event_check(&f.event, &layout, NULL), WEFT_OK);
+    weft__loan loan;
+    weft__event_borrow(&loan, &f.event);
+    loan.layout = &layout;
+    loan.event.id.node = "a longer name of a node";
+    const weft_event *kept = weft_event_keep(&loan.event);
+    weft__loan_done(&loan);
+    CU_ASSERT_EQUAL(weft_event_kept_bytes(kept), weft_event_kept_bytes(&loan.event));
+    memset(&f, 'x', sizeof f);
+    CU_ASSERT_STRING_EQUAL(kept->id.node, "a longer name of a node");
+    CU_ASSERT_STRING_EQUAL(kept->session_id, "s1");
+    CU_ASSERT_PTR_NULL(kept->agent_id);
+    CU_ASSERT_STRING_EQUAL(kept->token_usage.model, "model-x");
+    CU_ASSERT_STRING_EQUAL(kept->tags[0], "red");
+    CU_ASSERT_STRING_EQUAL(kept->attributes[0].value, "core");
+    CU_ASSERT_PTR_NULL(kept->attributes[1].value);
+    weft_event_release(kept);
+}
+
+static void measuring_finds_what_checking_found(void)
+{
+    full_event f;
+    full_event_init(&f);
+    f.tags[1] = "blue";
+    f.event.source = "";
+    weft__layout checked, measured;
+    CU_ASSERT_EQUAL_FATAL(weft__event_check(&f.event, &checked, NULL), WEFT_OK);
+    weft__event_measure(&f.event, &measured);
+    CU_ASSERT_EQUAL(checked.bytes, measured.bytes);
+    for (int i = 0; i < 8; i++) /* source and ids, model */
+        CU_ASSERT_EQUAL(checked.sizes[i], measured.sizes[i]);
+    CU_ASSERT_EQUAL(measured.sizes[0], 1);
+    CU_ASSERT_EQUAL(measured.sizes[7], sizeof "model-x");
+}
+
+static void a_layout_holds_the_strings_of_every_type(void)
+{
+    size_t count;
+    const weft_field *envelope = weft_envelope_fields(&count);
+    size_t shared = 0;
+    for (size_t i = 0; i < count; i++)
+        shared += weft__field_is_string(&envelope[i]);
+    for (int type = 1; type < WEFT_EVENT_TYPE_COUNT; type++) {
+        const weft_schema *schema = weft_schema_of((weft_event_type)type);
+        size_t own = 0;
+        for (size_t i = 0; i < schema->field_count; i++)
+            own += schema->fields[i].number != 0 && weft__field_is_string(&schema->fields[i]);
+        CU_ASSERT_TRUE(shared + own <= WEFT__LAYOUT_STRINGS_MAX);
+    }
+}
+
+static void the_last_keep_of_a_loan_takes_its_reference(void)
+{
+    weft_event event = {.type = WEFT_AGENT_ERROR, .agent_error = {.error = "e"}};
+    weft__loan loan;
+    weft__event_borrow(&loan, &event);
+    const weft_event *fresh = weft__loan_keep_last(&loan, 1);
+    CU_ASSERT_PTR_NULL(atomic_load(&loan.keeper.kept));
+    const weft_event *own = weft_event_keep(&loan.event);
+    CU_ASSERT_PTR_NOT_EQUAL(own, fresh);
+    CU_ASSERT_PTR_EQUAL(weft__loan_keep_last(&loan, 2), own);
+    CU_ASSERT_PTR_NULL(atomic_load(&loan.keeper.kept));
+    weft__loan_done(&loan);
+    weft_event_release(fresh);
+    for (int i = 0; i < 2; i++)
+        weft_event_release(own);
+    CU_ASSERT_STRING_EQUAL(own->agent_error.error, "e");
+    weft_event_release(own);
+}
+
+static int64_t fixed_ms(void *user)
+{
+    return *(const int64_t *)user;
+}
+
+static void keepers_in_a_pass_share_a_stamped_copy(void)
+{
+    int64_t now = 77;
+    weft_clock clock = {.wall_ms = fixed_ms, .user = &now};
+    weft_event event = {.type = WEFT_AGENT_ERROR, .agent_error = {.error = "e"}};
+    weft__pass pass;
+    weft__pass_begin(&pass, &event, &clock);
+    const weft_event *first = weft_event_keep(&event);
+    now = 78;
+    const weft_event *second = weft_event_keep(&event);
+    weft__pass_end(&pass);
+    const weft_event *after = weft_event_keep(&event);
+    CU_ASSERT_PTR_EQUAL(first, second);
+    CU_ASSERT_PTR_NOT_EQUAL(first, after);
+    CU_ASSERT_EQUAL(first->accepted_ms, 77);
+    CU_ASSERT_EQUAL(first->timestamp_ms, 77);
+    CU_ASSERT_EQUAL(event.accepted_ms, 0);
+    CU_ASSERT_EQUAL(after->accepted_ms, 0);
+    weft_event_release(first);
+    CU_ASSERT_STRING_EQUAL(second->agent_error.error, "e");
+    weft_event_release(second);
+    weft_event_release(after);
+}
+
+static void a_pass_inside_another_leaves_the_outer_one(void)
+{
+    int64_t now = 1;
+    weft_clock clock = {.wall_ms = fixed_ms, .user = &now};
+    weft_event outer_event = {.type = WEFT_CONFIG_RELOADED, .timestamp_ms = 5}, inner_event = outer_event;
+    weft__pass outer, inner;
+    weft__pass_begin(&outer, &outer_event, &clock);
+    weft__pass_begin(&inner, &inner_event, &clock);
+    const weft_event *of_outer = weft_event_keep(&outer_event);
+    const weft_event *of_inner = weft_event_keep(&inner_event);
+    weft__pass_end(&inner);
+    CU_ASSERT_PTR_EQUAL(weft_event_keep(&outer_event), of_outer);
+    CU_ASSERT_PTR_NOT_EQUAL(of_inner, of_outer);
+    CU_ASSERT_EQUAL(of_outer->timestamp_ms, 5);
+    CU_ASSERT_EQUAL(of_outer->accepted_ms, 1);
+    weft__pass_end(&outer);
+    CU_ASSERT_PTR_NULL(weft__passing);
+    weft_event_release(of_inner);
+    weft_event_release(of_outer);
+    weft_event_release(of_outer);
+}
+
+static void a_copy_out_of_a_pass_is_a_plain_event(void)
+{
+    int64_t now = 1;
+    weft_clock clock = {.wall_ms = fixed_ms, .user = &now};
+    weft_event event = {.type = WEFT_CONFIG_RELOADED};
+    weft__pass pass;
+    weft__pass_begin(&pass, &event, &clock);
+    weft_event changed = event;
+    changed.type = WEFT_AGENT_END;
+    const weft_event *kept = weft_event_keep(&changed);
+    CU_ASSERT_EQUAL(kept->type, WEFT_AGENT_END);
+    CU_ASSERT_EQUAL(kept->accepted_ms, 0);
+    CU_ASSERT_PTR_NULL(pass.kept);
+    weft__pass_end(&pass);
+    weft_event_release(kept);
+}
+
+static void an_initialised_event_takes_over_the_envelope_only(void)
+{
+    full_event f;
+    full_event_init(&f);
+    weft_event event;
+    memset(&event, 'x', sizeof event);
+    weft_event_init(&event, &f.event, WEFT_CUSTOM);
+    CU_ASSERT_EQUAL(event.type, WEFT_CUSTOM);
+    CU_ASSERT_PTR_EQUAL(event.session_id, f.event.session_id);
+    CU_ASSERT_EQUAL(event.tag_count, 2);
+    CU_ASSERT_PTR_EQUAL(event.attributes, f.attributes);
+    CU_ASSERT_EQUAL(event.accepted_ms, 0);
+    CU_ASSERT_PTR_NULL(event.id.node);
+    CU_ASSERT_EQUAL(event.id.seq, 0);
+    CU_ASSERT_PTR_NULL(event.custom.event_type);
+    CU_ASSERT_EQUAL(event.token_usage.cost_usd, 0);
+    CU_ASSERT_PTR_NULL(event.keeper);
+    memset(&event, 'x', sizeof event);
+    weft_event_init(&event, NULL, WEFT_AGENT_START);
+    CU_ASSERT_EQUAL(event.type, WEFT_AGENT_START);
+    CU_ASSERT_PTR_NULL(event.session_id);
+    CU_ASSERT_PTR_NULL(event.agent_start.task);
+    CU_ASSERT_PTR_NULL(event.keeper);
+}
+
+/* A handler may keep what nobody has validated. */
+static void arrays_that_are_missing_are_kept_as_empty(void)
+{
+    weft_event event = {.type = WEFT_CONFIG_RELOADED, .tag_count = 2, .attribute_count = 1};
+    const weft_event *kept = weft_event_keep(&event);
+    CU_ASSERT_EQUAL(kept->tag_count, 0);
+    CU_ASSERT_EQUAL(kept->attribute_count, 0);
+    weft_event_release(kept);
+}
+
 static void a_loan_nobody_keeps_costs_nothing(void)
 {
     weft_event event = {.type = WEFT_CONFIG_RELOADED};
@@ -280,7 +473,12 @@ SUITE(core_event, CASE(topics_answer_to_name_and_number), CASE(unknown_topics_ar
       CASE(types_answer_to_their_name), CASE(every_event_has_topic_time_and_priority),
       CASE(a_legacy_event_becomes_custom), CASE(a_kept_event_outlives_what_it_was_made_from),
       CASE(keeping_a_kept_event_shares_it), CASE(kept_bytes_count_the_strings),
-      CASE(a_loan_makes_one_copy_for_all_keepers), CASE(a_loan_nobody_keeps_costs_nothing),
+      CASE(a_loan_makes_one_copy_for_all_keepers), CASE(one_keep_takes_many_references),
+      CASE(a_measured_loan_is_copied_as_any), CASE(measuring_finds_what_checking_found),
+      CASE(a_layout_holds_the_strings_of_every_type), CASE(the_last_keep_of_a_loan_takes_its_reference),
+      CASE(keepers_in_a_pass_share_a_stamped_copy), CASE(a_pass_inside_another_leaves_the_outer_one),
+      CASE(a_copy_out_of_a_pass_is_a_plain_event), CASE(an_initialised_event_takes_over_the_envelope_only),
+      CASE(arrays_that_are_missing_are_kept_as_empty), CASE(a_loan_nobody_keeps_costs_nothing),
       CASE(a_changed_copy_of_a_kept_event_is_kept_anew), CASE(a_stamped_loan_of_a_kept_event_is_kept_anew),
       CASE(an_event_of_unknown_type_is_kept_without_payload), CASE(threads_that_keep_one_loan_share_its_copy),
       CASE(money_rounds_to_the_nearest_nano_usd), CASE(money_saturates), CASE(the_system_clock_advances))
