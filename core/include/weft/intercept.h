@@ -60,12 +60,14 @@ weft_status weft_interceptor_remove(weft_dispatcher *d, weft_interceptor interce
 /* Returns OK or NOT_FOUND. */
 weft_status weft_interceptor_get_stats(weft_dispatcher *d, weft_interceptor interceptor, weft_interceptor_stats *ret);
 
-/* Copies a text, or n bytes, into memory that lives until weft_publish returns. Returns NULL when memory is out. */
+/* Copies a text (NULL: ""), or hands out bytes, in memory that lives until weft_publish returns. Returns NULL when
+ * memory is out. */
 const char *weft_stage_copy(weft_stage *stage, const char *text);
 void *weft_stage_alloc(weft_stage *stage, size_t bytes);
 
-/* Splits off one more event, which is copied and goes on at the interceptor after this one, behind the event being
- * intercepted. Returns OK, FULL (WEFT_SPLIT_MAX), INVALID … as weft_event_validate, or NO_MEMORY. */
+/* Splits off one more event, which is copied and goes on at the interceptor after this one, once the events before it
+ * have passed all of them. What is split off goes out behind the published event in the order of splitting, also if
+ * that one is dropped. Returns OK, FULL (WEFT_SPLIT_MAX), INVALID … as weft_event_validate, or NO_MEMORY. */
 weft_status weft_stage_split(weft_stage *stage, const weft_event *event);
 
 #ifdef __cplusplus
