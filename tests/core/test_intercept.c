@@ -2,40 +2,13 @@
 #include "core/intercept.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/event_private.h"
+#include "support/memory_out.h"
 #include "support/suite.h"
 
 enum { NOW_MS = 1000, MEMBERS_MAX = 8 };
-
-/* ---- memory that is out on demand ---- */
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-
-#ifndef SANITIZED
-static bool memory_out;
-
-void *__libc_malloc(size_t bytes);
-void *__libc_calloc(size_t count, size_t bytes);
-
-void *malloc(size_t bytes)
-{
-    return memory_out ? NULL : __libc_malloc(bytes);
-}
-
-void *calloc(size_t count, size_t bytes)
-{
-    return memory_out ? NULL : __libc_calloc(count, bytes);
-}
-#endif
 
 /* ---- a chain to try things on ---- */
 
@@ -667,12 +640,7 @@ static void sizes_beyond_memory_are_refused(void)
     weft__stage_fini(&stage);
 }
 
-#ifdef SANITIZED
-static void memory_out_is_reported(void)
-{
-    suite_skip("a sanitizer stands in for malloc");
-}
-#else
+#if WEFT_TESTS_MEMORY_OUT
 static weft_status act_run_out(member *self, weft_event *event, weft_stage *stage)
 {
     (void)self;
@@ -702,6 +670,11 @@ static void memory_out_is_reported(void)
     CU_ASSERT_EQUAL(run(&f), WEFT_NO_MEMORY);
     CU_ASSERT_EQUAL(weft__stage_size(&f.stage), 0);
     fixture_fini(&f);
+}
+#else
+static void memory_out_is_reported(void)
+{
+    suite_skip("a sanitizer stands in for malloc");
 }
 #endif
 
