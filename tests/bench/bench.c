@@ -1,6 +1,6 @@
 /* tests/bench/bench.c: the program behind tests/bench/run: chooses groups, takes the rounds, writes table or JSON. */
 #include "bench/bench.h"
-#include "bench/peer.h"
+#include "bench/receiver.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -55,46 +55,85 @@ static int decimals(double value)
     return value >= 1000 ? 0 : value >= 100 ? 1 : value >= 10 ? 2 : value >= 1 ? 3 : 4;
 }
 
-static void report_json(bench_report *report, const bench_case *c, const double *values, double reference)
+typedef struct bench_figures {
+    const char *name;
+    bool missing;
+    double min, median, max;
+    double ratio; /* median of the measurement / this median */
+} bench_figures;
+
+static void report_json(const bench_report *report, const bench_case *c, const bench_figures *f, unsigned count)
 {
-    unsigned n = report->opts.rounds;
-    double median = sorted_median(values, n);
     printf("%s{\"group\": \"%s\", \"name\": \"%s\", \"unit\": \"%s\", \"min\": %.6g, \"median\": %.6g, \"max\": %.6g, "
-           "\"reference\": %.6g, \"ratio\": %.6g}",
-           report->rows == 0 ? "[\n  " : ",\n  ", c->group, c->name, c->unit, values[0], median, values[n - 1],
-           reference, median / reference);
+           "\"reference\": %.6g, \"ratio\": %.6g, \"beside\": [",
+           report->rows == 0 ? "[\n  " : ",\n  ", c->group, f[0].name, c->unit, f[0].min, f[0].median, f[0].max,
+           f[1].median, f[1].ratio);
+    const char *comma = "";
+    for (unsigned i = 1; i < count; i++, comma = ", ")
+        if (f[i].missing)
+            printf("%s{\"name\": \"%s\", \"median\": null, \"ratio\": null}", comma, f[i].name);
+        else
+            printf("%s{\"name\": \"%s\", \"median\": %.6g, \"ratio\": %.6g}", comma, f[i].name, f[i].median,
+                   f[i].ratio);
+    printf("]}");
 }
 
-static void report_table(bench_report *report, const bench_case *c, const double *values, double reference)
+static void table_line(const char *group, const char *name, const char *unit, const double *row, unsigned columns)
 {
-    double median = sorted_median(values, report->opts.rounds);
-    double row[] = {values[0], median, values[report->opts.rounds - 1], reference, median / reference};
-    if (report->rows == 0)
-        printf("%-9s %-26s %-9s %10s %10s %10s %10s %10s  beside\n", "group", "name", "unit", "min", "median", "max",
-               "reference", "ratio");
-    printf("%-9s %-26s %-9s", c->group, c->name, c->unit);
-    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+    printf("%-9s %-36s %-9s", group, name, unit);
+    for (unsigned i = 0; i < columns; i++)
         printf(" %10.*f", decimals(row[i]), row[i]);
-    printf("  %s\n", c->beside);
+    printf("\n");
+}
+
+static void report_table(const bench_report *report, const bench_case *c, const bench_figures *f, unsigned count)
+{
+    if (report->rows == 0)
+        printf("%-9s %-36s %-9s %10s %10s %10s %10s\n", "group", "name", "unit", "min", "median", "max", "ratio");
+    table_line(c->group, f[0].name, c->unit, (double[]){f[0].min, f[0].median, f[0].max}, 3);
+    for (unsigned i = 1; i < count; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "  beside %s", f[i].name);
+        if (f[i].missing)
+            printf("%-9s %-36s not built: its library was missing\n", "", name);
+        else
+            table_line("", name, "", (double[]){f[i].min, f[i].median, f[i].max, f[i].ratio}, 4);
+    }
+}
+
+static void entry_take(const bench_entry *entry, uint64_t events, double *ret_value)
+{
+    double value = entry->fn != NULL ? entry->fn(entry->user, events) : 0;
+    if (ret_value != NULL)
+        *ret_value = value;
+}
+
+static bench_figures entry_figures(const bench_entry *entry, double *values, unsigned rounds)
+{
+    qsort(values, rounds, sizeof *values, double_compare);
+    return (bench_figures){.name = entry->name,
+                           .missing = entry->fn == NULL,
+                           .min = values[0],
+                           .median = sorted_median(values, rounds),
+                           .max = values[rounds - 1]};
 }
 
 void bench_run(bench_report *report, const bench_case *c)
 {
-    static double values[BENCH_ROUNDS_MAX], references[BENCH_ROUNDS_MAX];
-    unsigned rounds = report->opts.rounds;
+    static double values[BENCH_ENTRIES_MAX][BENCH_ROUNDS_MAX];
+    bench_figures figures[BENCH_ENTRIES_MAX];
+    unsigned count = 0, rounds = report->opts.rounds;
     uint64_t events = report->opts.events != 0 ? report->opts.events : c->events;
-    (void)c->reference(c->user, events);
-    (void)c->measure(c->user, events);
-    for (unsigned i = 0; i < rounds; i++) {
-        if (i % 2 == 0)
-            references[i] = c->reference(c->user, events);
-        values[i] = c->measure(c->user, events);
-        if (i % 2 != 0)
-            references[i] = c->reference(c->user, events);
+    for (; count < BENCH_ENTRIES_MAX && c->entries[count].name != NULL; count++)
+        entry_take(&c->entries[count], events, NULL);
+    for (unsigned round = 0; round < rounds; round++)
+        for (unsigned i = 0; i < count; i++)
+            entry_take(&c->entries[(round + i) % count], events, &values[(round + i) % count][round]);
+    for (unsigned i = 0; i < count; i++) {
+        figures[i] = entry_figures(&c->entries[i], values[i], rounds);
+        figures[i].ratio = figures[0].median / figures[i].median;
     }
-    qsort(values, rounds, sizeof *values, double_compare);
-    qsort(references, rounds, sizeof *references, double_compare);
-    (report->opts.json ? report_json : report_table)(report, c, values, sorted_median(references, rounds));
+    (report->opts.json ? report_json : report_table)(report, c, figures, count);
     report->rows++;
     fflush(stdout);
 }
@@ -149,8 +188,8 @@ static const bench_group *group_find(const char *name)
 
 int main(int argc, char **argv)
 {
-    if (argc == 4 && strcmp(argv[1], "--peer") == 0)
-        return bench_peer_main(argv[2], argv[3]);
+    if (argc == 4 && strcmp(argv[1], "--receiver") == 0)
+        return bench_receiver_main(argv[2], argv[3]);
     bench_report report = {.opts = opts_parse(argc, argv)};
     for (int i = optind; i < argc; i++)
         (void)group_find(argv[i]);

@@ -1,14 +1,18 @@
-/* tests/bench/bench.h: rounds that take a measurement and its reference in turn, and the report of what they say.
+/* tests/bench/bench.h: rounds that take a measurement and what stands beside it in turn, and the report of what they
+ * say.
  *
- * A measurement returns one figure a round; the reference is taken in the same round, first in the even ones and last
- * in the odd ones, so that a machine that speeds up or slows down does it to both. */
+ * A measurement returns one figure a round. Its references are taken in the same round, and every round begins with the
+ * next of them all, so that a machine that speeds up or slows down does it to each. */
 #ifndef WEFT_TESTS_BENCH_H
 #define WEFT_TESTS_BENCH_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { BENCH_ROUNDS_MAX = 1000 };
+enum {
+    BENCH_ROUNDS_MAX = 1000,
+    BENCH_ENTRIES_MAX = 8,
+};
 
 typedef struct bench_opts {
     unsigned rounds;
@@ -18,15 +22,19 @@ typedef struct bench_opts {
 
 typedef double (*bench_fn)(void *user, uint64_t events);
 
+/* One thing that is measured; fn NULL: what it measures was missing when this was built. */
+typedef struct bench_entry {
+    const char *name;
+    bench_fn fn;
+    void *user;
+} bench_entry;
+
 typedef struct bench_case {
     const char *group;
-    const char *name;
     const char *unit;
-    const char *beside; /* what the reference is */
-    uint64_t events;    /* a round, unless the options say otherwise */
-    bench_fn measure;
-    bench_fn reference;
-    void *user;
+    uint64_t events; /* a round, unless the options say otherwise */
+    /* What the case is about, then its references, the first of which is never missing; ends where the name is NULL. */
+    bench_entry entries[BENCH_ENTRIES_MAX];
 } bench_case;
 
 typedef struct bench_report bench_report;

@@ -1,11 +1,11 @@
 /* tests/bench/bridge.c: events a second from weft_publish in this process to a handler in another, journal on disk,
  * beside one event a message (QoS 1) over the same broker with the same client library.
  *
- * Three processes: the publisher (this one), a receiver for either way (peer.c), and a Mosquitto of its own.
+ * Three processes: the publisher (this one), a receiver for either way (receiver.c), and a Mosquitto of its own.
  * Threads    the main one publishes; the link's threads post the window. */
 #include "weft/bridge.h"
 #include "bench/bench.h"
-#include "bench/peer.h"
+#include "bench/receiver.h"
 #include "bridge/link.h"
 #include "support/broker.h"
 
@@ -17,8 +17,8 @@
 
 typedef struct bridge_rig {
     broker *broker;
-    bench_peer weft_peer;
-    bench_peer bare_peer;
+    bench_receiver weft_receiver;
+    bench_receiver bare_receiver;
     weft_dispatcher *bus;
     weft_bridge *bridge;
     weft__link *link;
@@ -57,11 +57,11 @@ static void publish_one(const bridge_rig *rig)
 static double through_weft(void *user, uint64_t events)
 {
     bridge_rig *rig = user;
-    bench_peer_expect(&rig->weft_peer, events);
+    bench_receiver_expect(&rig->weft_receiver, events);
     int64_t began = bench_now_ns();
     for (uint64_t i = 0; i < events; i++)
         publish_one(rig);
-    bench_peer_wait(&rig->weft_peer);
+    bench_receiver_wait(&rig->weft_receiver);
     return per_second(events, began);
 }
 
@@ -83,11 +83,11 @@ static void send_bare(bridge_rig *rig)
 static double bare_messages(void *user, uint64_t events)
 {
     bridge_rig *rig = user;
-    bench_peer_expect(&rig->bare_peer, events);
+    bench_receiver_expect(&rig->bare_receiver, events);
     int64_t began = bench_now_ns();
     for (uint64_t i = 0; i < events; i++)
         send_bare(rig);
-    bench_peer_wait(&rig->bare_peer);
+    bench_receiver_wait(&rig->bare_receiver);
     return per_second(events, began);
 }
 
@@ -146,8 +146,8 @@ static void link_open(bridge_rig *rig)
 
 static void rig_close(bridge_rig *rig)
 {
-    bench_peer_stop(&rig->weft_peer);
-    bench_peer_stop(&rig->bare_peer);
+    bench_receiver_stop(&rig->weft_receiver);
+    bench_receiver_stop(&rig->bare_receiver);
     weft__mqtt_link.disconnect(rig->link);
     weft__mqtt_link.destroy(rig->link);
     weft_bridge_destroy(rig->bridge);
@@ -163,17 +163,14 @@ void bench_bridge(bench_report *report)
     rig.broker = broker_create();
     if (rig.broker == NULL || !broker_start(rig.broker))
         bench_die("mosquitto does not start");
-    bench_peer_start(&rig.weft_peer, "weft", broker_url(rig.broker));
-    bench_peer_start(&rig.bare_peer, "bare", broker_url(rig.broker));
+    bench_receiver_start(&rig.weft_receiver, "weft", broker_url(rig.broker));
+    bench_receiver_start(&rig.bare_receiver, "bare", broker_url(rig.broker));
     bridge_open(&rig);
     link_open(&rig);
     bench_run(report, &(bench_case){.group = "bridge",
-                                    .name = "publish to remote handler",
                                     .unit = "events/s",
-                                    .beside = "one event a message",
                                     .events = 20000,
-                                    .measure = through_weft,
-                                    .reference = bare_messages,
-                                    .user = &rig});
+                                    .entries = {{"publish to remote handler", through_weft, &rig},
+                                                {"one event a message", bare_messages, &rig}}});
     rig_close(&rig);
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Holds the form of `tests/bench/run GROUP… --json`: a list of figures, each complete and in order; nothing about speed.
+"""Holds the form of `tests/bench/run GROUP… --json`: a list of figures, each complete, beside references in order, the
+first of which is there whatever was installed at build time; nothing about speed.
 
 check_report.py PROGRAM GROUP…
 """
@@ -8,18 +9,35 @@ import subprocess
 import sys
 
 KEYS = {"group": str, "name": str, "unit": str, "min": float, "median": float, "max": float, "reference": float,
-        "ratio": float}
+        "ratio": float, "beside": list}
 program, *groups = sys.argv[1:]
+
+
+def check_reference(row, reference):
+    assert list(reference) == ["name", "median", "ratio"] and reference["name"], row
+    if reference["median"] is None:
+        assert reference["ratio"] is None, row
+    else:
+        assert reference["median"] > 0, row
+        assert abs(reference["ratio"] * reference["median"] / row["median"] - 1) < 0.01, row
+
+
+def check_row(row):
+    assert list(row) == list(KEYS), row
+    assert all(isinstance(row[key], kind) for key, kind in KEYS.items()), row
+    assert 0 < row["min"] <= row["median"] <= row["max"], row
+    for reference in row["beside"]:
+        check_reference(row, reference)
+    assert len({reference["name"] for reference in row["beside"]}) == len(row["beside"]), row
+    assert (row["reference"], row["ratio"]) == (row["beside"][0]["median"], row["beside"][0]["ratio"]), row
+
 
 output = subprocess.run([program, *groups, "--json", "--rounds", "3", "--events", "300"],
                         check=True, stdout=subprocess.PIPE).stdout
 rows = json.loads(output, parse_int=float)
 assert isinstance(rows, list)
 for row in rows:
-    assert list(row) == list(KEYS), row
-    assert all(isinstance(row[key], kind) for key, kind in KEYS.items()), row
-    assert 0 < row["min"] <= row["median"] <= row["max"], row
-    assert row["reference"] > 0 and abs(row["ratio"] * row["reference"] / row["median"] - 1) < 0.01, row
+    check_row(row)
 assert len({row["name"] for row in rows}) == len(rows), rows
 assert list(dict.fromkeys(row["group"] for row in rows)) == groups, rows
 

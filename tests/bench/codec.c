@@ -126,11 +126,15 @@ static void rig_run(bench_report *report, size_t batch_size, const char *encode_
 {
     codec_rig rig = {0};
     rig_init(&rig, batch_size);
-    bench_case c = {.group = "codec", .unit = "ns/event", .events = 20000, .user = &rig};
-    c.name = encode_name, c.beside = "the event as JSON", c.measure = encode, c.reference = json_write;
-    bench_run(report, &c);
-    c.name = decode_name, c.beside = "the event from JSON", c.measure = decode, c.reference = json_read;
-    bench_run(report, &c);
+    bench_run(report, &(bench_case){.group = "codec",
+                                    .unit = "ns/event",
+                                    .events = 20000,
+                                    .entries = {{encode_name, encode, &rig}, {"the event as JSON", json_write, &rig}}});
+    bench_run(report,
+              &(bench_case){.group = "codec",
+                            .unit = "ns/event",
+                            .events = 20000,
+                            .entries = {{decode_name, decode, &rig}, {"the event from JSON", json_read, &rig}}});
     rig_fini(&rig);
 }
 

@@ -97,13 +97,10 @@ static void rig_run(bench_report *report, const char *name, unsigned matching, u
         if (weft_subscribe_with(rig.bus, i < matching ? &cost : &tool, &opts, handler, &rig, &subscription) != WEFT_OK)
             bench_die("weft_subscribe_with failed");
     bench_run(report, &(bench_case){.group = "dispatch",
-                                    .name = name,
                                     .unit = "ns/event",
-                                    .beside = "a direct function call",
                                     .events = queued ? 50000 : 200000,
-                                    .measure = queued ? publish_queued : publish_inline,
-                                    .reference = direct_call,
-                                    .user = &rig});
+                                    .entries = {{name, queued ? publish_queued : publish_inline, &rig},
+                                                {"a direct call", direct_call, &rig}}});
     weft_dispatcher_destroy(rig.bus);
     sem_destroy(&rig.goal_reached);
 }

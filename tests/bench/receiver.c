@@ -1,8 +1,8 @@
-/* tests/bench/peer.c: starts the receiving process, and is that process.
+/* tests/bench/receiver.c: starts the receiving process, and is that process.
  *
  * Threads    handlers count on threads of the bridge or the link; the main thread reads goals and waits for the count.
  */
-#include "bench/peer.h"
+#include "bench/receiver.h"
 
 #include "bench/bench.h"
 #include "bridge/link.h"
@@ -24,7 +24,7 @@ extern char **environ;
 
 /* ---- the side that starts it ---- */
 
-static pid_t peer_spawn(char *const argv[], int in, int out)
+static pid_t receiver_spawn(char *const argv[], int in, int out)
 {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
@@ -38,59 +38,59 @@ static pid_t peer_spawn(char *const argv[], int in, int out)
     return pid;
 }
 
-static void peer_await(const bench_peer *peer, const char *word)
+static void receiver_await(const bench_receiver *receiver, const char *word)
 {
     char line[16];
-    if (fgets(line, sizeof line, peer->from) == NULL || strcmp(line, word) != 0)
+    if (fgets(line, sizeof line, receiver->from) == NULL || strcmp(line, word) != 0)
         bench_die("the receiving process failed");
 }
 
-void bench_peer_start(bench_peer *peer, const char *kind, const char *url)
+void bench_receiver_start(bench_receiver *receiver, const char *kind, const char *url)
 {
     int to[2], from[2];
     if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0)
         bench_die("no pipe");
-    char *argv[] = {"/proc/self/exe", "--peer", (char *)(uintptr_t)kind, (char *)(uintptr_t)url, NULL};
-    peer->pid = peer_spawn(argv, to[0], from[1]);
+    char *argv[] = {"/proc/self/exe", "--receiver", (char *)(uintptr_t)kind, (char *)(uintptr_t)url, NULL};
+    receiver->pid = receiver_spawn(argv, to[0], from[1]);
     close(to[0]);
     close(from[1]);
-    peer->to = fdopen(to[1], "w");
-    peer->from = fdopen(from[0], "r");
-    if (peer->to == NULL || peer->from == NULL)
+    receiver->to = fdopen(to[1], "w");
+    receiver->from = fdopen(from[0], "r");
+    if (receiver->to == NULL || receiver->from == NULL)
         bench_die("out of memory");
-    peer_await(peer, "ready\n");
+    receiver_await(receiver, "ready\n");
 }
 
-void bench_peer_expect(const bench_peer *peer, uint64_t events)
+void bench_receiver_expect(const bench_receiver *receiver, uint64_t events)
 {
-    fprintf(peer->to, "%llu\n", (unsigned long long)events);
-    fflush(peer->to);
-    peer_await(peer, "go\n");
+    fprintf(receiver->to, "%llu\n", (unsigned long long)events);
+    fflush(receiver->to);
+    receiver_await(receiver, "go\n");
 }
 
-void bench_peer_wait(const bench_peer *peer)
+void bench_receiver_wait(const bench_receiver *receiver)
 {
-    peer_await(peer, "done\n");
+    receiver_await(receiver, "done\n");
 }
 
-void bench_peer_stop(bench_peer *peer)
+void bench_receiver_stop(bench_receiver *receiver)
 {
-    fclose(peer->to);
-    fclose(peer->from);
-    waitpid(peer->pid, NULL, 0);
+    fclose(receiver->to);
+    fclose(receiver->from);
+    waitpid(receiver->pid, NULL, 0);
 }
 
 /* ---- the process itself ---- */
 
-typedef struct peer_count {
+typedef struct receiver_count {
     atomic_ulong got;
     atomic_ulong goal;
     sem_t reached;
-} peer_count;
+} receiver_count;
 
 static weft_status on_event(const weft_event *event, void *user)
 {
-    peer_count *count = user;
+    receiver_count *count = user;
     (void)event;
     if (atomic_fetch_add(&count->got, 1) + 1 == atomic_load(&count->goal))
         sem_post(&count->reached);
@@ -114,7 +114,7 @@ static void on_down(void *user)
     bench_die("the receiving connection was lost");
 }
 
-static int peer_serve(peer_count *count)
+static int receiver_serve(receiver_count *count)
 {
     char line[32];
     printf("ready\n");
@@ -132,7 +132,7 @@ static int peer_serve(peer_count *count)
     return 0;
 }
 
-static int peer_weft(peer_count *count, const char *url)
+static int receiver_weft(receiver_count *count, const char *url)
 {
     weft_dispatcher *bus;
     weft_bridge *bridge;
@@ -144,13 +144,13 @@ static int peer_weft(peer_count *count, const char *url)
                            NULL) != WEFT_OK ||
         weft_bridge_wait_ready(bridge, 10000) != WEFT_OK)
         bench_die("no receiving bridge");
-    int status = peer_serve(count);
+    int status = receiver_serve(count);
     weft_bridge_destroy(bridge);
     weft_dispatcher_destroy(bus);
     return status;
 }
 
-static int peer_link(peer_count *count, const char *url)
+static int receiver_link(receiver_count *count, const char *url)
 {
     const weft__link_ops *ops = &weft__mqtt_link;
     weft__link_callbacks callbacks = {
@@ -165,18 +165,18 @@ static int peer_link(peer_count *count, const char *url)
     if (ops->create(&opts, &callbacks, &link) != WEFT_OK || ops->connect(link, true, &limits, NULL) != WEFT_OK ||
         ops->subscribe(link, "bare/#", 1) != WEFT_OK)
         bench_die("no receiving link");
-    int status = peer_serve(count);
+    int status = receiver_serve(count);
     ops->disconnect(link);
     ops->destroy(link);
     return status;
 }
 
-int bench_peer_main(const char *kind, const char *url)
+int bench_receiver_main(const char *kind, const char *url)
 {
-    static peer_count count;
+    static receiver_count count;
     /* Not left behind by a bench that gave up. */
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (sem_init(&count.reached, 0, 0) != 0)
         return 1;
-    return strcmp(kind, "weft") == 0 ? peer_weft(&count, url) : peer_link(&count, url);
+    return strcmp(kind, "weft") == 0 ? receiver_weft(&count, url) : receiver_link(&count, url);
 }
