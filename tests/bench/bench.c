@@ -20,6 +20,7 @@ typedef struct bench_group {
 
 static const bench_group groups[] = {
     {"dispatch", bench_dispatch},
+    {"handoff", bench_handoff},
     {"codec", bench_codec},
     {"bridge", bench_bridge},
 };

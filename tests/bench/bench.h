@@ -47,8 +47,10 @@ _Noreturn void bench_die(const char *what);
 
 int64_t bench_now_ns(void);
 
-/* Each reports the cases of one group. */
+/* Each reports the cases of one group; bench_memory a part of dispatch. */
 void bench_dispatch(bench_report *report);
+void bench_memory(bench_report *report);
+void bench_handoff(bench_report *report);
 void bench_codec(bench_report *report);
 void bench_bridge(bench_report *report);
 

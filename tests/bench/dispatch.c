@@ -1,114 +1,77 @@
-/* tests/bench/dispatch.c: what one event costs from weft_publish to its handlers, beside calling a handler directly. */
+/* tests/bench/dispatch.c: what one event costs from publish to its inline handlers. */
 #include "bench/bench.h"
-#include "weft/dispatcher.h"
+#include "bench/peers.h"
 
-#include <errno.h>
-#include <semaphore.h>
-#include <stdatomic.h>
+#include <string.h>
+
+enum { SUBSCRIBERS_MAX = 64 };
 
 typedef struct dispatch_rig {
-    weft_dispatcher *bus;
-    uint64_t inline_handled; /* publisher's thread only */
-    atomic_ulong queued_handled;
-    unsigned long queued_goal; /* const while events are under way */
-    sem_t goal_reached;
+    const bench_peer *peer;
+    void *rig;
+    bench_work work;
+    bench_guard guards[SUBSCRIBERS_MAX];
 } dispatch_rig;
 
-static const weft_event sample = {
-    .type = WEFT_TOKEN_USAGE,
-    .timestamp_ms = 1767614400000,
-    .source = "agent",
-    .session_id = "8c1f2f0e-5a54-4d0c-9a5e-0d2b9a7f6c11",
-    .agent_id = "a1",
-    .token_usage = {.model = "claude-opus-4-5",
-                    .input_tokens = 9,
-                    .output_tokens = 412,
-                    .cache_read_tokens = 48211,
-                    .cache_write_tokens = 733,
-                    .cost_usd = 0.0389},
+typedef struct dispatch_row {
+    const char *name;
+    bench_work work;
+    unsigned direct; /* handler calls that the direct reference makes */
+} dispatch_row;
+
+static const dispatch_row rows[] = {
+    {"1 handler, type+session", {.subscribers = 1, .by_session = true}, 1},
+    {"8 handlers, type", {.subscribers = 8}, 8},
+    {"8 handlers, type+session+source", {.subscribers = 8, .by_session = true, .by_source = true}, 8},
+    {"64 handlers, 1 in 8 by type", {.subscribers = 64, .types = 8}, 1},
 };
 
-static weft_status on_inline(const weft_event *event, void *user)
+static double per_event(void *user, uint64_t events)
 {
     dispatch_rig *rig = user;
-    rig->inline_handled += event->token_usage.input_tokens != 0;
-    return WEFT_OK;
-}
-
-static weft_status on_queued(const weft_event *event, void *user)
-{
-    dispatch_rig *rig = user;
-    (void)event;
-    if (atomic_fetch_add_explicit(&rig->queued_handled, 1, memory_order_acq_rel) + 1 == rig->queued_goal)
-        sem_post(&rig->goal_reached);
-    return WEFT_OK;
-}
-
-/* Through a volatile pointer, so that it stays a call. */
-static double direct_call(void *user, uint64_t events)
-{
-    weft_handler_fn volatile handler = on_inline;
+    memset(rig->guards, 0, sizeof rig->guards);
     int64_t began = bench_now_ns();
-    for (uint64_t i = 0; i < events; i++)
-        if (handler(&sample, user) != WEFT_OK)
-            bench_die("the handler failed");
-    return (double)(bench_now_ns() - began) / (double)events;
+    rig->peer->publish(rig->rig, &bench_sample, events);
+    int64_t ended = bench_now_ns();
+    bench_work_check(&rig->work, events);
+    return (double)(ended - began) / (double)events;
 }
 
-static void publish_all(const dispatch_rig *rig, uint64_t events)
+static bench_entry entry_open(dispatch_rig *rig, const char *name, const bench_peer *peer, const bench_work *work)
 {
-    for (uint64_t i = 0; i < events; i++)
-        if (weft_publish(rig->bus, &sample) != WEFT_OK)
-            bench_die("weft_publish failed");
+    rig->peer = peer;
+    rig->work = *work;
+    rig->work.handler = bench_on_event;
+    rig->work.guards = rig->guards;
+    if (peer->create == NULL)
+        return (bench_entry){.name = name};
+    rig->rig = peer->create(&rig->work);
+    return (bench_entry){name, per_event, rig};
 }
 
-static double publish_inline(void *user, uint64_t events)
+static void row_run(bench_report *report, const dispatch_row *row)
 {
-    int64_t began = bench_now_ns();
-    publish_all(user, events);
-    return (double)(bench_now_ns() - began) / (double)events;
-}
-
-/* From the first publish until the last handler has run. */
-static double publish_queued(void *user, uint64_t events)
-{
-    dispatch_rig *rig = user;
-    rig->queued_goal = atomic_load(&rig->queued_handled) + events;
-    int64_t began = bench_now_ns();
-    publish_all(rig, events);
-    while (sem_wait(&rig->goal_reached) != 0)
-        if (errno != EINTR)
-            bench_die("sem_wait failed");
-    return (double)(bench_now_ns() - began) / (double)events;
-}
-
-static void rig_run(bench_report *report, const char *name, unsigned matching, unsigned others, bool queued)
-{
-    dispatch_rig rig = {0};
-    if (sem_init(&rig.goal_reached, 0, 0) != 0 || weft_dispatcher_create(NULL, &rig.bus) != WEFT_OK)
-        bench_die("no dispatcher");
-    weft_filter cost = {.topics = WEFT_TOPIC_COST}, tool = {.topics = WEFT_TOPIC_TOOL};
-    /* The publisher waits for room: what is dropped would look fast. */
-    weft_subscribe_opts opts = {
-        .queued = queued, .queue_max = 4096, .overflow = WEFT_OVERFLOW_BLOCK, .block_ms = 60000};
-    weft_handler_fn handler = queued ? on_queued : on_inline;
-    weft_subscription subscription;
-    for (unsigned i = 0; i < matching + others; i++)
-        if (weft_subscribe_with(rig.bus, i < matching ? &cost : &tool, &opts, handler, &rig, &subscription) != WEFT_OK)
-            bench_die("weft_subscribe_with failed");
-    bench_run(report, &(bench_case){.group = "dispatch",
-                                    .unit = "ns/event",
-                                    .events = queued ? 50000 : 200000,
-                                    .entries = {{name, queued ? publish_queued : publish_inline, &rig},
-                                                {"a direct call", direct_call, &rig}}});
-    weft_dispatcher_destroy(rig.bus);
-    sem_destroy(&rig.goal_reached);
+    static dispatch_rig rigs[6];
+    const bench_work direct = {.subscribers = row->direct};
+    bench_case c = {
+        .group = "dispatch",
+        .unit = "ns/event",
+        .events = 100000,
+        .entries = {entry_open(&rigs[0], row->name, &bench_weft, &row->work),
+                    entry_open(&rigs[1], row->direct == 1 ? "a direct call" : "direct calls", &bench_direct, &direct),
+                    entry_open(&rigs[2], "a table of filters", &bench_table, &row->work),
+                    entry_open(&rigs[3], "a guarded table", &bench_guarded_table, &row->work),
+                    entry_open(&rigs[4], "GLib GSignal", &bench_gsignal, &row->work),
+                    entry_open(&rigs[5], "GSignal, generic", &bench_gsignal_generic, &row->work)}};
+    bench_run(report, &c);
+    for (unsigned i = 0; i < 6; i++)
+        if (rigs[i].peer->destroy != NULL)
+            rigs[i].peer->destroy(rigs[i].rig);
 }
 
 void bench_dispatch(bench_report *report)
 {
-    rig_run(report, "inline", 1, 0, false);
-    rig_run(report, "inline, 8 handlers", 8, 0, false);
-    rig_run(report, "inline, 1 of 16 wants it", 1, 15, false);
-    rig_run(report, "queued", 1, 0, true);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        row_run(report, &rows[i]);
+    bench_memory(report);
 }
