@@ -1,10 +1,12 @@
 /* core/gcra.c: the arithmetic of token buckets.
  *
- * Every sum fits: now is within 2^62 units either way, an interval is at most 2^60 of them, the tolerance 2^61, and an
- * arrival is at most their sum. */
+ * Every sum fits: now is within 2^62 units either way, an interval is at most 2^60 of them, the tolerance little more
+ * than 2^61, and an arrival is less than 2^63. */
 #include "core/gcra.h"
 
 #include <math.h>
+
+enum { ROUNDING = 4 }; /* units; so that an event that comes when it is due does not come too early */
 
 static const int64_t now_max_ns = INT64_C(1) << 61;
 static const int64_t tolerance_max = INT64_C(1) << 61;
@@ -20,7 +22,7 @@ void weft__gcra_init(weft__gcra *gcra, double events, double period_ns, double b
     }
     gcra->unit = (uint64_t)ldexp(1 / fraction - 1, 64);
     gcra->interval = INT64_C(1) << exponent;
-    gcra->tolerance = (int64_t)fmin((burst - 1) * (double)gcra->interval, (double)tolerance_max);
+    gcra->tolerance = (int64_t)fmin((burst - 1) * (double)gcra->interval, (double)tolerance_max) + ROUNDING;
 }
 
 /* The upper half of the product, at most 2 too low, and never falling as a grows. */

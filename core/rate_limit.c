@@ -14,6 +14,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,7 @@ typedef struct rule {
 } rule;
 
 struct weft__limiter {
+    atomic_uint refs;
     size_t count;         /* const after create */
     pthread_mutex_t lock; /* leaf */
     rule rules[];
@@ -112,6 +114,7 @@ weft_status weft__limiter_create(const weft_rate_limit *limits, size_t count, we
     weft__limiter *limiter = aligned_alloc(WEFT__CACHE_LINE, sizeof *limiter + count * sizeof *limiter->rules);
     if (limiter == NULL)
         return WEFT_NO_MEMORY;
+    atomic_init(&limiter->refs, 1);
     limiter->count = 0;
     if (pthread_mutex_init(&limiter->lock, NULL) != 0) {
         free(limiter);
@@ -123,16 +126,22 @@ weft_status weft__limiter_create(const weft_rate_limit *limits, size_t count, we
         limiter->count++;
     }
     if (status != WEFT_OK) {
-        weft__limiter_destroy(limiter);
+        weft__limiter_unref(limiter);
         return status;
     }
     *ret = limiter;
     return WEFT_OK;
 }
 
-void weft__limiter_destroy(weft__limiter *limiter)
+void weft__limiter_ref(weft__limiter *limiter)
 {
-    if (limiter == NULL)
+    if (limiter != NULL)
+        atomic_fetch_add_explicit(&limiter->refs, 1, memory_order_relaxed);
+}
+
+void weft__limiter_unref(weft__limiter *limiter)
+{
+    if (limiter == NULL || atomic_fetch_sub_explicit(&limiter->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < limiter->count; i++)
         rule_fini(&limiter->rules[i]);

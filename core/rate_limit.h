@@ -6,9 +6,12 @@
 
 typedef struct weft__limiter weft__limiter;
 
-/* Checks and copies the rules; buckets begin full. Returns OK, INVALID (as weft_rate_limits_set) or NO_MEMORY. */
+/* Checks and copies the rules; buckets begin full. Ownership: one reference. Returns OK, INVALID (as
+ * weft_rate_limits_set) or NO_MEMORY. */
 weft_status weft__limiter_create(const weft_rate_limit *limits, size_t count, weft__limiter **ret);
-void weft__limiter_destroy(weft__limiter *limiter);
+/* NULL is fine in both. */
+void weft__limiter_ref(weft__limiter *limiter);
+void weft__limiter_unref(weft__limiter *limiter);
 
 /* Takes a token of each rule that covers the event, or of none; whether it did. now_ns: weft_clock_mono_ns. Threads:
  * any. Rules for each source share a lock, the others take none. No allocation. */

@@ -64,7 +64,7 @@ static void begins_with_a_full_bucket(void)
     CU_ASSERT_EQUAL(pour(limiter, 100, start_ns), 25);
     CU_ASSERT_EQUAL(pour(limiter, 100, start_ns + SECOND_NS / 10), 1);
     CU_ASSERT_EQUAL(pour(limiter, 100, start_ns + SECOND_NS), 9);
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 static void a_burst_unset_is_what_comes_in_a_second(void)
@@ -76,7 +76,7 @@ static void a_burst_unset_is_what_comes_in_a_second(void)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         weft__limiter *limiter = limiter_of(&(weft_rate_limit){.per_second = rows[i].per_second}, 1);
         CU_ASSERT_EQUAL(pour(limiter, 2000, start_ns), rows[i].burst);
-        weft__limiter_destroy(limiter);
+        weft__limiter_unref(limiter);
     }
 }
 
@@ -91,7 +91,7 @@ static void a_pause_of_any_length_refills_no_more_than_the_burst(void)
         now_ns += pauses_ns[i];
         CU_ASSERT_EQUAL(pour(limiter, 10, now_ns), pauses_ns[i] > 0 ? 3 : 0);
     }
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 /* With one token in store that is never used up, each event is refused just before it is due, and admitted just after:
@@ -102,13 +102,13 @@ static void check_pace(double per_second, int events, int64_t from_ns)
     int wrong = 2 - pour(limiter, 3, from_ns);
     for (int n = 1; n <= events; n++) {
         int64_t due_ns = from_ns + (int64_t)floorl((long double)n * 1e9L / per_second);
-        int64_t rounding_ns = 4 + ((due_ns - from_ns) >> 52);
+        int64_t rounding_ns = 7 + ((due_ns - from_ns) >> 52);
         wrong += admit(limiter, due_ns - rounding_ns);
         wrong += !admit(limiter, due_ns + rounding_ns);
     }
     CU_ASSERT_EQUAL(wrong, 0);
     CU_ASSERT_EQUAL(stats_of(limiter, 0).admitted, (uint64_t)events + 2);
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 static void keeps_the_pace_over_long_spans(void)
@@ -119,12 +119,25 @@ static void keeps_the_pace_over_long_spans(void)
     check_pace(1.0 / 1024, 1000000, start_ns); /* 32 years */
 }
 
+static void an_event_that_comes_when_it_is_due_is_admitted(void)
+{
+    static const int rates[] = {1, 2, 5, 8, 10, 20, 50, 100, 125, 200, 250, 500, 1000};
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+        weft__limiter *limiter = limiter_of(&(weft_rate_limit){.per_second = rates[i], .burst = 1}, 1);
+        int admitted = 0;
+        for (int n = 0; n < 3000; n++)
+            admitted += admit(limiter, start_ns + n * (SECOND_NS / rates[i]));
+        CU_ASSERT_EQUAL(admitted, 3000);
+        weft__limiter_unref(limiter);
+    }
+}
+
 static void the_slowest_rate_still_admits_once(void)
 {
     weft__limiter *limiter = limiter_of(&(weft_rate_limit){.per_second = 5e-324}, 1);
     CU_ASSERT(admit(limiter, start_ns));
     CU_ASSERT(!admit(limiter, start_ns + 30 * YEAR_NS));
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 static void rates_beyond_the_clock_do_not_overflow(void)
@@ -133,12 +146,12 @@ static void rates_beyond_the_clock_do_not_overflow(void)
     weft__limiter *limiter = limiter_of(&limit, 1);
     CU_ASSERT_EQUAL(pour(limiter, 100000, start_ns), 100000);
     CU_ASSERT_EQUAL(pour(limiter, 100, INT64_MAX), 100);
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
     limit.per_second = 1e-300;
     limiter = limiter_of(&limit, 1);
     CU_ASSERT(admit(limiter, INT64_MIN + 1));
     CU_ASSERT(admit(limiter, INT64_MAX));
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 static void a_clock_a_little_behind_takes_nothing_away(void)
@@ -149,7 +162,7 @@ static void a_clock_a_little_behind_takes_nothing_away(void)
     CU_ASSERT(admit(limiter, start_ns));
     CU_ASSERT(!admit(limiter, start_ns));
     CU_ASSERT(admit(limiter, start_ns + SECOND_NS));
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 /* ---- what a rule covers ---- */
@@ -160,7 +173,7 @@ static void a_rate_by_the_minute_admits_a_minutes_worth_at_once(void)
     CU_ASSERT_EQUAL(pour(limiter, 100, start_ns), 30);
     CU_ASSERT_EQUAL(pour(limiter, 100, start_ns + 2 * SECOND_NS), 1);
     CU_ASSERT_EQUAL(pour(limiter, 100, start_ns + 62 * SECOND_NS), 30);
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 static void both_rates_of_a_rule_hold(void)
@@ -171,7 +184,7 @@ static void both_rates_of_a_rule_hold(void)
     CU_ASSERT_EQUAL(pour(limiter, 100, start_ns + SECOND_NS), 10);
     CU_ASSERT_EQUAL(pour(limiter, 100, start_ns + 2 * SECOND_NS), 1);
     CU_ASSERT_EQUAL(pour(limiter, 100, start_ns + 4 * SECOND_NS), 1);
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 static void refusals_of_one_rate_cost_nothing_of_the_other(void)
@@ -182,7 +195,7 @@ static void refusals_of_one_rate_cost_nothing_of_the_other(void)
     CU_ASSERT_EQUAL(pour(limiter, 50, start_ns + SECOND_NS), 1);
     CU_ASSERT_EQUAL(pour(limiter, 50, start_ns + 2 * SECOND_NS), 1);
     CU_ASSERT_EQUAL(pour(limiter, 50, start_ns + 3 * SECOND_NS), 0);
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 static void limits_only_its_topics(void)
@@ -195,7 +208,7 @@ static void limits_only_its_topics(void)
     CU_ASSERT(!weft__limiter_admit(limiter, &(weft_event){.type = (weft_event_type)9999}, start_ns));
     CU_ASSERT_EQUAL(stats_of(limiter, 0).admitted, 1);
     CU_ASSERT_EQUAL(stats_of(limiter, 0).refused, 2);
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 static void limits_only_its_sources(void)
@@ -207,7 +220,7 @@ static void limits_only_its_sources(void)
     CU_ASSERT_EQUAL(pour_from(limiter, "tool", 5, start_ns), 5);
     CU_ASSERT_EQUAL(pour_from(limiter, NULL, 5, start_ns), 5);
     CU_ASSERT_EQUAL(stats_of(limiter, 0).sources, 0);
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 static void an_empty_source_glob_covers_all(void)
@@ -215,7 +228,7 @@ static void an_empty_source_glob_covers_all(void)
     weft__limiter *limiter = limiter_of(&(weft_rate_limit){.source = "", .per_second = 1}, 1);
     CU_ASSERT_EQUAL(pour_from(limiter, "agent-1", 5, start_ns), 1);
     CU_ASSERT_EQUAL(pour_from(limiter, NULL, 5, start_ns), 0);
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 static void copies_the_source_glob(void)
@@ -225,7 +238,7 @@ static void copies_the_source_glob(void)
     glob[0] = 'b';
     CU_ASSERT_EQUAL(pour_from(limiter, "a1", 5, start_ns), 1);
     CU_ASSERT_EQUAL(pour_from(limiter, "b1", 5, start_ns), 5);
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 static void no_rules_admit_everything(void)
@@ -233,8 +246,8 @@ static void no_rules_admit_everything(void)
     weft__limiter *limiter = limiter_of(NULL, 0);
     CU_ASSERT_EQUAL(pour(limiter, 1000, start_ns), 1000);
     CU_ASSERT_EQUAL(weft__limiter_get_stats(limiter, 0, &(weft_rate_limit_stats){0}), WEFT_NOT_FOUND);
-    weft__limiter_destroy(limiter);
-    weft__limiter_destroy(NULL);
+    weft__limiter_unref(limiter);
+    weft__limiter_unref(NULL);
 }
 
 /* ---- several rules ---- */
@@ -253,7 +266,7 @@ static void an_event_takes_a_token_of_each_rule_or_of_none(void)
     for (int i = 0; i < 20; i++)
         others += weft__limiter_admit(limiter, &(weft_event){.type = WEFT_TOOL_CALL_START}, start_ns);
     CU_ASSERT_EQUAL(others, 5);
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 static void each_rule_counts_what_it_refused(void)
@@ -266,7 +279,7 @@ static void each_rule_counts_what_it_refused(void)
     CU_ASSERT_EQUAL(stats_of(limiter, 1).admitted, 2);
     CU_ASSERT_EQUAL(stats_of(limiter, 1).refused, 3);
     CU_ASSERT_EQUAL(weft__limiter_get_stats(limiter, 2, &(weft_rate_limit_stats){0}), WEFT_NOT_FOUND);
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 /* ---- a bucket for each source ---- */
@@ -281,7 +294,7 @@ static void each_source_has_a_bucket_of_its_own(void)
     CU_ASSERT_EQUAL(pour_from(limiter, "a1", 5, start_ns + SECOND_NS / 2), 1);
     CU_ASSERT_EQUAL(stats_of(limiter, 0).sources, 2);
     CU_ASSERT_EQUAL(stats_of(limiter, 0).admitted, 5);
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 static void events_without_a_source_share_a_bucket(void)
@@ -290,7 +303,7 @@ static void events_without_a_source_share_a_bucket(void)
     CU_ASSERT(admit_from(limiter, NULL, start_ns));
     CU_ASSERT(!admit_from(limiter, "", start_ns));
     CU_ASSERT_EQUAL(stats_of(limiter, 0).sources, 1);
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 static bool admit_numbered(weft__limiter *limiter, int number)
@@ -315,7 +328,7 @@ static void beyond_the_bound_the_bucket_unused_for_longest_is_reused(void)
     CU_ASSERT(admit_numbered(limiter, 10000 - WEFT_RATE_SOURCES_MAX));
     CU_ASSERT(!admit_numbered(limiter, 0));
     CU_ASSERT_EQUAL(stats_of(limiter, 0).sources, WEFT_RATE_SOURCES_MAX);
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
 }
 
 /* ---- bad rules ---- */
@@ -346,7 +359,7 @@ static void takes_as_many_rules_as_it_says(void)
         limits[i] = (weft_rate_limit){.per_second = 1, .burst = 9, .each_source = i % 8 == 0};
     weft__limiter *limiter = limiter_of(limits, WEFT_RATE_LIMITS_MAX);
     CU_ASSERT_EQUAL(pour(limiter, 20, start_ns), 9);
-    weft__limiter_destroy(limiter);
+    weft__limiter_unref(limiter);
     CU_ASSERT_EQUAL(weft__limiter_create(limits, WEFT_RATE_LIMITS_MAX + 1, &none), WEFT_INVALID);
 }
 
@@ -391,7 +404,7 @@ static void threads_together_get_no_more_than_the_rate(void)
     CU_ASSERT_EQUAL(admitted, 100 + 50000 / 5);
     CU_ASSERT_EQUAL(stats_of(c.limiter, 0).admitted, (uint64_t)admitted);
     CU_ASSERT_EQUAL(stats_of(c.limiter, 0).refused, 200001 - (uint64_t)admitted);
-    weft__limiter_destroy(c.limiter);
+    weft__limiter_unref(c.limiter);
 }
 
 static void threads_under_several_rules_get_no_more_than_each_allows(void)
@@ -406,7 +419,7 @@ static void threads_under_several_rules_get_no_more_than_each_allows(void)
     for (size_t i = 0; i < 3; i++)
         CU_ASSERT_EQUAL(stats_of(c.limiter, i).admitted, (uint64_t)admitted);
     CU_ASSERT_EQUAL(stats_of(c.limiter, 2).sources, 2);
-    weft__limiter_destroy(c.limiter);
+    weft__limiter_unref(c.limiter);
 }
 
 typedef struct rush {
@@ -447,7 +460,7 @@ static void a_lost_race_gives_back_what_it_took(void)
             left += weft__limiter_admit(limiter, &(weft_event){.type = WEFT_TOKEN_USAGE}, start_ns);
         CU_ASSERT_EQUAL(stats_of(limiter, 1).admitted, 990);
         CU_ASSERT_EQUAL(left, 10);
-        weft__limiter_destroy(limiter);
+        weft__limiter_unref(limiter);
     }
 }
 
@@ -459,7 +472,7 @@ static void a_race_lost_on_one_rate_gives_back_of_the_other(void)
         weft__limiter *limiter = limiter_rushed(&limit, 1);
         CU_ASSERT_EQUAL(stats_of(limiter, 0).admitted, 990);
         CU_ASSERT_EQUAL(pour(limiter, 20, start_ns + SECOND_NS), 11);
-        weft__limiter_destroy(limiter);
+        weft__limiter_unref(limiter);
     }
 }
 
@@ -479,11 +492,11 @@ static void a_token_given_back_can_be_taken_again(void)
 
 SUITE(core_rate_limit, CASE(begins_with_a_full_bucket), CASE(a_burst_unset_is_what_comes_in_a_second),
       CASE(a_pause_of_any_length_refills_no_more_than_the_burst), CASE(keeps_the_pace_over_long_spans),
-      CASE(the_slowest_rate_still_admits_once), CASE(rates_beyond_the_clock_do_not_overflow),
-      CASE(a_clock_a_little_behind_takes_nothing_away), CASE(a_rate_by_the_minute_admits_a_minutes_worth_at_once),
-      CASE(both_rates_of_a_rule_hold), CASE(refusals_of_one_rate_cost_nothing_of_the_other),
-      CASE(limits_only_its_topics), CASE(limits_only_its_sources), CASE(an_empty_source_glob_covers_all),
-      CASE(copies_the_source_glob), CASE(no_rules_admit_everything),
+      CASE(an_event_that_comes_when_it_is_due_is_admitted), CASE(the_slowest_rate_still_admits_once),
+      CASE(rates_beyond_the_clock_do_not_overflow), CASE(a_clock_a_little_behind_takes_nothing_away),
+      CASE(a_rate_by_the_minute_admits_a_minutes_worth_at_once), CASE(both_rates_of_a_rule_hold),
+      CASE(refusals_of_one_rate_cost_nothing_of_the_other), CASE(limits_only_its_topics), CASE(limits_only_its_sources),
+      CASE(an_empty_source_glob_covers_all), CASE(copies_the_source_glob), CASE(no_rules_admit_everything),
       CASE(an_event_takes_a_token_of_each_rule_or_of_none), CASE(each_rule_counts_what_it_refused),
       CASE(each_source_has_a_bucket_of_its_own), CASE(events_without_a_source_share_a_bucket),
       CASE(beyond_the_bound_the_bucket_unused_for_longest_is_reused), CASE(refuses_rules_that_cannot_be),
