@@ -104,20 +104,13 @@ weft__dead_result weft__dead_letters_add(weft__dead_letters *letters, const weft
     return result;
 }
 
-static weft_dead_letter letter_copy(const weft_dead_letter *letter)
-{
-    weft_dead_letter copy = *letter;
-    copy.event = weft_event_keep(letter->event);
-    return copy;
-}
-
-bool weft__dead_letters_find(weft__dead_letters *letters, uint64_t id, weft_dead_letter *ret)
+bool weft__dead_letters_get_subscription(weft__dead_letters *letters, uint64_t id, weft_subscription *ret)
 {
     uint32_t index;
     pthread_mutex_lock(&letters->lock);
     bool found = index_of_locked(letters, id, &index);
     if (found)
-        *ret = letter_copy(letter_at(letters, index));
+        *ret = letter_at(letters, index)->subscription;
     pthread_mutex_unlock(&letters->lock);
     return found;
 }
@@ -131,6 +124,13 @@ bool weft__dead_letters_take(weft__dead_letters *letters, uint64_t id, weft_dead
         *ret = index_take_locked(letters, index);
     pthread_mutex_unlock(&letters->lock);
     return found;
+}
+
+static weft_dead_letter letter_copy(const weft_dead_letter *letter)
+{
+    weft_dead_letter copy = *letter;
+    copy.event = weft_event_keep(letter->event);
+    return copy;
 }
 
 size_t weft__dead_letters_list(weft__dead_letters *letters, uint64_t after_id, weft_dead_letter *ret, size_t max)

@@ -30,9 +30,11 @@ void weft__dead_letters_fini(weft__dead_letters *letters);
 /* Adds a letter under the next id. Ownership: takes the reference to its event, whatever becomes of it. */
 weft__dead_result weft__dead_letters_add(weft__dead_letters *letters, const weft_dead_letter *letter);
 
-/* Copies a letter, or removes it; false if there is none. Ownership: release the event. Whoever has to look at a letter
- * before it may go finds it first: of several that do, one will take it. */
-bool weft__dead_letters_find(weft__dead_letters *letters, uint64_t id, weft_dead_letter *ret);
+/* For which subscription a letter died; false if there is no such letter. */
+bool weft__dead_letters_get_subscription(weft__dead_letters *letters, uint64_t id, weft_subscription *ret);
+
+/* Takes a letter out; false if there is none (any more): of several that try, one gets it. Ownership: release its
+ * event. */
 bool weft__dead_letters_take(weft__dead_letters *letters, uint64_t id, weft_dead_letter *ret);
 
 /* As weft_dead_letters_list, weft_dead_letter_forget and weft_dead_letters_drain. */

@@ -97,7 +97,7 @@ static void keeps_all_of_a_letter_but_its_id(void)
     setup(&letters, 8, 0);
     letter.id = 77;
     CU_ASSERT_EQUAL(weft__dead_letters_add(&letters, &letter), WEFT__DEAD_STORED);
-    CU_ASSERT_FATAL(weft__dead_letters_find(&letters, 1, &found));
+    CU_ASSERT_EQUAL_FATAL(weft__dead_letters_list(&letters, 0, &found, 1), 1);
     CU_ASSERT_PTR_EQUAL(found.event, letter.event);
     CU_ASSERT_EQUAL(found.origin, WEFT_ORIGIN_REMOTE);
     CU_ASSERT_EQUAL(found.subscription.id, 101);
@@ -157,13 +157,25 @@ static void a_letter_is_taken_once(void)
     weft_event_release(taken.event);
     taken.id = 99;
     CU_ASSERT(!weft__dead_letters_take(&letters, 3, &taken));
-    CU_ASSERT(!weft__dead_letters_find(&letters, 3, &taken));
     CU_ASSERT(!weft__dead_letters_take(&letters, 2, &taken));
     CU_ASSERT(!weft__dead_letters_take(&letters, 0, &taken));
     CU_ASSERT(!weft__dead_letters_take(&letters, 7, &taken));
     CU_ASSERT_EQUAL(weft__dead_letters_forget(&letters, 3), WEFT_NOT_FOUND);
     CU_ASSERT_EQUAL(taken.id, 99);
     check_list(&letters, 0, IDS(4, 5, 6));
+    weft__dead_letters_fini(&letters);
+}
+
+static void tells_the_subscription_of_a_letter(void)
+{
+    weft__dead_letters letters;
+    weft_subscription subscription = {99};
+    setup(&letters, 4, 6);
+    CU_ASSERT(!weft__dead_letters_get_subscription(&letters, 2, &subscription));
+    CU_ASSERT_EQUAL(subscription.id, 99);
+    CU_ASSERT(weft__dead_letters_get_subscription(&letters, 5, &subscription));
+    CU_ASSERT_EQUAL(subscription.id, 105);
+    check_list(&letters, 0, IDS(3, 4, 5, 6));
     weft__dead_letters_fini(&letters);
 }
 
@@ -359,6 +371,7 @@ static void every_reason_has_a_name(void)
 SUITE(core_dead_letters, CASE(lists_oldest_first_above_an_id), CASE(keeps_all_of_a_letter_but_its_id),
       CASE(a_new_letter_displaces_the_oldest), CASE(one_letter_is_a_ring_too),
       CASE(nothing_is_displaced_while_there_is_room), CASE(a_letter_is_taken_once),
-      CASE(clearing_forgets_all_and_no_id_comes_again), CASE(an_unused_ring_is_not_allocated),
-      CASE(without_memory_the_new_letter_is_gone), CASE(drains_what_was_there), CASE(agrees_with_a_plain_array),
-      CASE(every_letter_is_kept_displaced_or_taken_once), CASE(every_reason_has_a_name))
+      CASE(tells_the_subscription_of_a_letter), CASE(clearing_forgets_all_and_no_id_comes_again),
+      CASE(an_unused_ring_is_not_allocated), CASE(without_memory_the_new_letter_is_gone), CASE(drains_what_was_there),
+      CASE(agrees_with_a_plain_array), CASE(every_letter_is_kept_displaced_or_taken_once),
+      CASE(every_reason_has_a_name))
