@@ -8,7 +8,6 @@
 #include "core/event_private.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct kept_block {
@@ -154,7 +153,7 @@ static weft_event *block_create(const weft_event *event, const weft__layout *lay
         layout = &measured;
     }
     size_t bytes = block_bytes(event, layout);
-    kept_block *block = malloc(bytes);
+    kept_block *block = weft__block_alloc(bytes);
     if (block == NULL)
         return NULL;
     char *at = (char *)(block + 1);
@@ -188,7 +187,7 @@ static const weft_event *loan_keep(struct weft_event_keeper *keeper, const weft_
         return NULL;
     if (atomic_compare_exchange_strong_explicit(&keeper->kept, &kept, copy, memory_order_acq_rel, memory_order_acquire))
         return copy;
-    free(block_of(copy));
+    weft__block_free(block_of(copy));
     return ref(kept, n);
 }
 
@@ -253,11 +252,7 @@ void weft_event_release(const weft_event *kept)
     /* The last holder needs no atomic subtraction: nobody is left who could take a reference. */
     if (atomic_load_explicit(&block->refs, memory_order_acquire) == 1 ||
         atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) == 1)
-        free(block);
-}
-
-void weft__blocks_flush(void)
-{
+        weft__block_free(block);
 }
 
 size_t weft_event_kept_bytes(const weft_event *event)

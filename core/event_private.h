@@ -19,6 +19,7 @@
 
 #include <stdatomic.h>
 
+#include "core/block_pool.h"
 #include "weft/clock.h"
 #include "weft/schema.h"
 
@@ -84,10 +85,6 @@ static inline void weft__pass_end(weft__pass *pass)
     if (pass->kept != NULL)
         weft_event_release(pass->kept);
 }
-
-/* Kept copies released on one thread go back to the thread that made them in groups: gives back those that this thread
- * has gathered. */
-void weft__blocks_flush(void);
 
 static inline bool weft__field_is_string(const weft_field *field)
 {
