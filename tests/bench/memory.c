@@ -5,6 +5,7 @@
 #include "bench/peers.h"
 
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -49,16 +50,25 @@ static double in_child(bytes_fn bytes, const memory_rig *rig, unsigned count)
     return value;
 }
 
-/* ---- a subscription ---- */
+/* ---- a subscription: each to a session of its own, where to sessions ---- */
 
-static double subscription_bytes(const memory_rig *rig, unsigned count)
+static bench_work work_of(const bench_work *like, unsigned count)
 {
-    bench_work work = rig->work;
+    bench_work work = *like;
     work.subscribers = count;
     work.handler = bench_on_event;
     work.guards = aligned_alloc(_Alignof(bench_guard), count * sizeof *work.guards);
-    if (work.guards == NULL)
+    work.sessions = calloc(count, sizeof *work.sessions);
+    if (work.guards == NULL || work.sessions == NULL)
         bench_die("out of memory");
+    for (unsigned i = 0; i < count; i++)
+        snprintf(work.sessions[i], sizeof work.sessions[i], "8c1f2f0e-5a54-4d0c-9a5e-0d2b%08x", i);
+    return work;
+}
+
+static double subscription_bytes(const memory_rig *rig, unsigned count)
+{
+    bench_work work = work_of(&rig->work, count);
     size_t before = bytes_allocated();
     (void)rig->peer->create(&work);
     return (double)(bytes_allocated() - before) / count;
@@ -109,8 +119,8 @@ static double history_bytes(const memory_rig *rig, unsigned count)
 static double copies_bytes(const memory_rig *rig, unsigned count)
 {
     (void)rig;
-    weft_event **copies = calloc(count, sizeof *copies);
-    size_t before = bytes_allocated() - count * sizeof *copies;
+    weft_event **copies = calloc(count, sizeof(weft_event *));
+    size_t before = bytes_allocated() - count * sizeof(weft_event *);
     for (unsigned i = 0; copies != NULL && i < count; i++) {
         weft_event *copy = copies[i] = malloc(sizeof *copy);
         if (copy == NULL)

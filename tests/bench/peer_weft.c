@@ -7,7 +7,7 @@ static void rig_subscribe(weft_dispatcher *bus, const bench_work *work, unsigned
     weft_event_type type = bench_work_type(work, i);
     weft_filter filter = {.types = &type,
                           .type_count = 1,
-                          .session_id = work->by_session ? bench_sample.session_id : NULL,
+                          .session_id = bench_work_session(work, i),
                           .source = work->by_source ? "agent*" : NULL};
     /* The publisher waits for room: what is dropped would look fast. */
     weft_subscribe_opts opts = {

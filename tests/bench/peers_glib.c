@@ -8,17 +8,44 @@
 typedef struct signal_rig {
     GObject parent;
     guint signal;
-    const bench_work *work;
 } signal_rig;
 
-static void on_event(signal_rig *rig, const weft_event *event, gpointer user)
+/* What a callback needs to know; its connection owns it. */
+typedef struct subscriber {
+    char *session_id;
+    const char *source; /* a prefix */
+    weft_handler_fn handler;
+    void *user;
+} subscriber;
+
+static void on_event(signal_rig *rig, const weft_event *event, subscriber *s)
 {
-    const bench_work *work = rig->work;
-    if ((work->by_session && strcmp(event->session_id, bench_sample.session_id) != 0) ||
-        (work->by_source && strncmp(event->source, "agent", strlen("agent")) != 0))
+    (void)rig;
+    if ((s->session_id != NULL && strcmp(event->session_id, s->session_id) != 0) ||
+        (s->source != NULL && strncmp(event->source, s->source, strlen("agent")) != 0))
         return;
-    if (work->handler(event, user) != WEFT_OK)
+    if (s->handler(event, s->user) != WEFT_OK)
         bench_die("the handler failed");
+}
+
+static void subscriber_free(gpointer user, GClosure *closure)
+{
+    subscriber *s = user;
+    (void)closure;
+    g_free(s->session_id);
+    g_free(s);
+}
+
+static void subscriber_connect(signal_rig *rig, const char *signal, const bench_work *work, unsigned i)
+{
+    char name[64];
+    subscriber *s = g_new(subscriber, 1);
+    *s = (subscriber){.session_id = g_strdup(bench_work_session(work, i)),
+                      .source = work->by_source ? "agent" : NULL,
+                      .handler = work->handler,
+                      .user = &work->guards[i]};
+    g_snprintf(name, sizeof name, "%s::%s", signal, weft_event_type_name(bench_work_type(work, i)));
+    g_signal_connect_data(rig, name, G_CALLBACK(on_event), s, subscriber_free, 0);
 }
 
 static void signal_make(GType type, const char *name, GSignalCMarshaller marshaller)
@@ -43,12 +70,8 @@ static void *rig_create(const bench_work *work, const char *signal)
 {
     signal_rig *rig = g_object_new(rig_type(), NULL);
     rig->signal = g_signal_lookup(signal, rig_type());
-    rig->work = work;
-    for (unsigned i = 0; i < work->subscribers; i++) {
-        char name[64];
-        g_snprintf(name, sizeof name, "%s::%s", signal, weft_event_type_name(bench_work_type(work, i)));
-        g_signal_connect(rig, name, G_CALLBACK(on_event), &work->guards[i]);
-    }
+    for (unsigned i = 0; i < work->subscribers; i++)
+        subscriber_connect(rig, signal, work, i);
     return rig;
 }
 

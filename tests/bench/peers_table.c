@@ -8,7 +8,7 @@
 
 typedef struct table_row {
     uint32_t types; /* a bit each */
-    const char *session_id;
+    char *session_id;
     const char *source; /* a prefix */
     size_t source_length;
     weft_handler_fn handler;
@@ -50,20 +50,27 @@ static void direct_publish(void *rig, const weft_event *event, uint64_t times)
 
 const bench_peer bench_direct = {.create = direct_create, .destroy = free, .publish = direct_publish};
 
+static table_row row_of(const bench_work *work, unsigned i)
+{
+    table_row row = {.types = 1u << bench_work_type(work, i),
+                     .source = work->by_source ? "agent" : NULL,
+                     .source_length = strlen("agent"),
+                     .handler = work->handler,
+                     .user = &work->guards[i]};
+    if (work->by_session && (row.session_id = strdup(bench_work_session(work, i))) == NULL)
+        bench_die("out of memory");
+    return row;
+}
+
 static void *table_create(const bench_work *work)
 {
     table_rig *rig = aligned_alloc(_Alignof(table_rig), sizeof *rig);
     table *t = malloc(sizeof *t + work->subscribers * sizeof *t->rows);
     if (rig == NULL || t == NULL)
         bench_die("out of memory");
-    for (unsigned i = 0; i < work->subscribers; i++)
-        t->rows[i] = (table_row){.types = 1u << bench_work_type(work, i),
-                                 .session_id = work->by_session ? bench_sample.session_id : NULL,
-                                 .source = work->by_source ? "agent" : NULL,
-                                 .source_length = strlen("agent"),
-                                 .handler = work->handler,
-                                 .user = &work->guards[i]};
     t->count = work->subscribers;
+    for (unsigned i = 0; i < t->count; i++)
+        t->rows[i] = row_of(work, i);
     atomic_init(&rig->table, t);
     atomic_init(&rig->epoch, 1);
     atomic_init(&rig->reader, 0);
@@ -73,7 +80,10 @@ static void *table_create(const bench_work *work)
 static void table_destroy(void *user)
 {
     table_rig *rig = user;
-    free(atomic_load(&rig->table));
+    table *t = atomic_load(&rig->table);
+    for (unsigned i = 0; i < t->count; i++)
+        free(t->rows[i].session_id);
+    free(t);
     free(rig);
 }
 

@@ -49,6 +49,13 @@ weft_event_type bench_work_type(const bench_work *work, unsigned i)
     return types[work->types != 0 ? i % work->types : 0];
 }
 
+const char *bench_work_session(const bench_work *work, unsigned i)
+{
+    if (!work->by_session)
+        return NULL;
+    return work->sessions != NULL ? work->sessions[i] : bench_sample.session_id;
+}
+
 void bench_work_check(const bench_work *work, uint64_t events)
 {
     for (unsigned i = 0; i < work->subscribers; i++) {

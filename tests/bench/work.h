@@ -27,7 +27,8 @@ weft_status bench_on_queued(const weft_event *event, void *user);
 typedef struct bench_work {
     unsigned subscribers; /* each with the guard of its number */
     unsigned types;       /* subscriber i wants one type, and the sample if i is a multiple of this; 0 counts as 1 */
-    bool by_session;      /* that session alone */
+    bool by_session;      /* one session alone: */
+    char (*sessions)[40]; /* of each subscriber; NULL: the sample's */
     bool by_source;       /* "agent*" alone */
     bool queued;
     weft_handler_fn handler;
@@ -36,6 +37,8 @@ typedef struct bench_work {
 
 /* The type that subscriber i wants. */
 weft_event_type bench_work_type(const bench_work *work, unsigned i);
+/* The session that subscriber i wants; NULL: any. */
+const char *bench_work_session(const bench_work *work, unsigned i);
 /* Ends the program unless exactly the subscribers that want the sample have handled it `events` times. */
 void bench_work_check(const bench_work *work, uint64_t events);
 
