@@ -11,16 +11,26 @@
 
 /* X(ENUM, member of weft_dispatcher_stats) */
 #define WEFT__COUNT_MAP(X)                                                                                             \
-    X(PUBLISHED, published)                                                                                            \
     X(DELIVERED_REMOTE, delivered_remote)                                                                              \
     X(REFUSED_INVALID, refused_invalid)                                                                                \
     X(REFUSED_STOPPED, refused_stopped)                                                                                \
     X(REFUSED_BRIDGE, refused_bridge)                                                                                  \
+    X(REFUSED_RATE, refused_rate)                                                                                      \
+    X(REFUSED_NESTED, refused_nested)                                                                                  \
+    X(REFUSED_MEMORY, refused_memory)                                                                                  \
+    X(REFUSED_INTERCEPTOR, refused_interceptor)                                                                        \
+    X(DROPPED_INTERCEPTOR, dropped_interceptor)                                                                        \
+    X(SPLIT, split)                                                                                                    \
     X(HANDLED, handled)                                                                                                \
     X(HANDLER_ERRORS, handler_errors)                                                                                  \
+    X(HANDLER_STALLS, handler_stalls)                                                                                  \
     X(DROPPED_OVERFLOW, dropped_overflow)                                                                              \
     X(DROPPED_UNSUBSCRIBED, dropped_unsubscribed)                                                                      \
     X(DROPPED_STOPPED, dropped_stopped)                                                                                \
+    X(SKIPPED_PAUSED, skipped_paused)                                                                                  \
+    X(DEAD_LETTERS, dead_letters)                                                                                      \
+    X(DEAD_LETTERS_DISPLACED, dead_letters_displaced)                                                                  \
+    X(LATE_REPLIES, late_replies)                                                                                      \
     X(EXPIRED, expired)                                                                                                \
     X(UNMATCHED, unmatched)
 
@@ -33,7 +43,7 @@ typedef enum weft__count {
 
 typedef struct weft__counters {
     _Atomic uint64_t totals[WEFT__COUNT_COUNT];
-    _Atomic uint64_t by_type[WEFT_EVENT_TYPE_COUNT];
+    _Atomic uint64_t by_type[WEFT_EVENT_TYPE_COUNT]; /* published or brought */
 } weft__counters;
 
 /* Adds to a counter that only the calling thread writes at the moment. */

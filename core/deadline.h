@@ -35,6 +35,13 @@ static inline struct timespec weft__deadline_after(uint32_t ms)
     return at;
 }
 
+static inline bool weft__deadline_passed(const struct timespec *deadline)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec > deadline->tv_sec || (now.tv_sec == deadline->tv_sec && now.tv_nsec >= deadline->tv_nsec);
+}
+
 /* Waits for a signal; without a deadline (NULL) for as long as it takes. Returns false once the deadline has passed. */
 static inline bool weft__cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, const struct timespec *deadline)
 {

@@ -2,24 +2,15 @@
  *
  * Order      history and mailboxes first, then inline handlers in the order of subscribing: so an event that an inline
  *            handler publishes stands behind the one that caused it in every mailbox.
- * Threads    weft__deliver: any, holding a slot. weft__deliver_turn: a worker, in its own slot.
- * Invariant  for each subscription that wants an event: handled, failed, dropped or expired is counted once. */
+ * Threads    any, at a place of its own.
+ * Invariant  for each subscription that wants an event: handled, failed, dropped, skipped or expired is counted once.
+ */
 #include "core/dispatcher_private.h"
 
 #include <string.h>
 
 #include "core/lost.h"
-
-/* Mails a subscription may take before the others get a turn. */
-enum { TURN_MAX = 64 };
-
-typedef struct delivery {
-    weft_dispatcher *d;
-    weft__slot *slot;
-    const weft_event *event;
-    weft_origin origin;
-    bool matched;
-} delivery;
+#include "core/run.h"
 
 bool weft__event_expired(const weft_event *event, weft_origin origin, int64_t now_ms)
 {
@@ -30,42 +21,108 @@ bool weft__event_expired(const weft_event *event, weft_origin origin, int64_t no
     return age_ms > skew_ms && age_ms - skew_ms > event->ttl_ms;
 }
 
-/* Begins running code of a subscription; false if it has ended, and then nothing of it may be called. */
-static bool sub_enter(weft_dispatcher *d, weft__slot *slot, const weft__subscription *sub)
-{
-    weft__slot_enter(&d->slots, slot, sub->id);
-    return !atomic_load(&sub->dead);
-}
-
 /* The predicate is code of the subscription too: unsubscribe waits for it as for the handler. */
-static bool predicate_passes(const delivery *y, const weft__entry *entry)
+static bool predicate_passes(const weft__delivery *y, const weft__entry *entry)
 {
-    const weft_filter *condition = &entry->filter->condition;
-    if (condition->predicate == NULL)
-        return true;
-    bool passes = sub_enter(y->d, y->slot, entry->sub) && condition->predicate(y->event, condition->predicate_user);
-    weft__slot_enter(&y->d->slots, y->slot, 0);
+    weft__slots *slots = &y->p.d->slots;
+    weft__slot_enter(slots, y->p.level, entry->id);
+    bool passes = !weft__subscription_has_ended(entry->sub) &&
+                  entry->conditions->predicate(y->event, entry->conditions->predicate_user);
+    weft__slot_enter(slots, y->p.level, 0);
     return passes;
 }
 
-static bool entry_wants(const delivery *y, const weft__entry *entry)
+bool weft__delivery_wanted(weft__delivery *y, const weft__entry *entry)
 {
-    return weft__type_set_has(&entry->types, y->event->type) &&
-           weft__filter_matches_rest(entry->filter, y->event, y->origin) && predicate_passes(y, entry);
+    if (entry->id == y->except)
+        return false;
+    const weft__conditions *conditions = entry->conditions;
+    return conditions == NULL || (weft__conditions_hold(conditions, y->event, y->origin, &y->memo) &&
+                                  (conditions->predicate == NULL || predicate_passes(y, entry)));
+}
+
+void weft__delivery_late_reply(const weft__delivery *y)
+{
+    if (weft__ended_requests_has(&y->p.d->ended_requests, y->event->correlation_id))
+        weft__count_in_slot(y->p.slot, WEFT__COUNT_LATE_REPLIES, 1);
+}
+
+void weft__delivery_not_plain(const weft__delivery *y, const weft__entry *entry)
+{
+    weft__handle(&y->p, entry->sub, y->event, y->origin);
+}
+
+void weft__delivery_failed(const weft__delivery *y, const weft__entry *entry, weft_status status)
+{
+    weft__handle_failed(&y->p, entry->sub);
+    weft__handle_gave_up(&y->p, entry->sub, y->event, y->origin, status, 1);
+}
+
+/* What every event passes through: all that it uses is in registers. */
+uint64_t weft__run_chunk_plain(const weft__delivery *y, const weft__chunk *chunk, uint64_t wants)
+{
+    const weft_event *event = y->event;
+    const weft__slot *slot = y->p.slot;
+    weft__level *level = y->p.level;
+    const weft__guard *calm = &y->p.d->calm;
+    const weft__snapshot *snapshot = y->snapshot;
+    uint64_t handled = 0, last = y->last;
+    for (uint64_t bits = wants; bits != 0; bits &= bits - 1) {
+        const weft__entry *entry = &chunk->entries[weft__lowest_bit(bits)];
+        atomic_store_explicit(&level->running, entry->id, memory_order_release);
+        atomic_signal_fence(memory_order_seq_cst);
+        if (__builtin_expect(atomic_load_explicit(calm, memory_order_relaxed) != snapshot, 0)) {
+            weft__delivery_not_plain(y, entry);
+            continue;
+        }
+        weft_status status = entry->handler(event, entry->user);
+        if (__builtin_expect(status != WEFT_OK, 0)) {
+            weft__delivery_failed(y, entry, status);
+            continue;
+        }
+        handled++;
+        weft__tally_handled(weft__slot_tally(slot, entry->tally), last);
+    }
+    return handled;
+}
+
+uint64_t weft__run_chunk_asking(weft__delivery *y, const weft__chunk *chunk, uint64_t wants, bool *matched)
+{
+    uint64_t handled = 0, unasked = y->except == 0 ? chunk->unasked : 0;
+    for (uint64_t bits = wants; bits != 0; bits &= bits - 1) {
+        unsigned i = weft__lowest_bit(bits);
+        const weft__entry *entry = &chunk->entries[i];
+        if ((unasked >> i & 1) == 0 && !weft__delivery_wanted(y, entry))
+            continue;
+        *matched = true;
+        if ((chunk->open >> i & 1) != 0)
+            handled += weft__run_plain(y, entry, y->timed);
+        else
+            weft__delivery_not_plain(y, entry);
+    }
+    return handled;
 }
 
 /* ---- mailboxes ---- */
 
-static void sub_schedule(weft_dispatcher *d, weft__subscription *sub)
+static void jobs_push(weft__delivery *y)
+{
+    *y->jobs_tail = NULL;
+    weft__pool_push(&y->p.d->pool, y->jobs);
+    y->jobs_tail = &y->jobs;
+}
+
+static void sub_schedule(weft__delivery *y, weft__subscription *sub)
 {
     weft__subscription_ref(sub);
-    weft__pool_push(&d->pool, &sub->job);
+    *y->jobs_tail = &sub->queue->job;
+    y->jobs_tail = &sub->queue->job.next;
 }
 
 static void count_overflow(weft__slot *slot, weft__subscription *sub, uint64_t n)
 {
     weft__count_in_slot(slot, WEFT__COUNT_DROPPED_OVERFLOW, n);
-    weft__count_shared(&weft__subscription_stripe(sub, slot)->dropped_overflow, n);
+    weft__count_shared(&sub->queue->dropped_overflow, n);
 }
 
 static void count_dropped(weft__slot *slot, weft__subscription *sub, weft__put_result result, uint64_t n)
@@ -78,183 +135,184 @@ static void count_dropped(weft__slot *slot, weft__subscription *sub, weft__put_r
         count_overflow(slot, sub, n);
 }
 
-/* Returns whether the mailbox took the mail over: not if it is full, would block, and was only tried. */
-static bool mail_put(weft_dispatcher *d, weft__slot *slot, weft__subscription *sub, weft__mail mail,
-                     weft__put_mode mode)
+/* Returns FULL if the mailbox is full, would block, and was only tried: the mail is the caller's still. */
+static weft__put_result mail_put(weft__delivery *y, weft__subscription *sub, weft__mail mail, weft__put_mode mode)
 {
     uint64_t dropped;
     bool schedule;
-    weft__put_result result = weft__mailbox_put(&sub->mailbox, mail, mode, &dropped, &schedule);
+    weft__put_result result = weft__mailbox_put(&sub->queue->mailbox, mail, mode, &dropped, &schedule);
     if (dropped > 0)
-        count_dropped(slot, sub, result, dropped);
+        count_dropped(y->p.slot, sub, result, dropped);
     if (schedule)
-        sub_schedule(d, sub);
-    return result != WEFT__PUT_FULL;
+        sub_schedule(y, sub);
+    if (result == WEFT__PUT_DEAD) {
+        weft__bury(&y->p, sub, weft__mail_event(mail), weft__mail_origin(mail), WEFT_DEAD_OVERFLOW, WEFT_OK, 0);
+        weft__mail_release(mail);
+    }
+    return result;
 }
 
 /* Waits for room where that can end: not in the mailbox of the very handler that publishes, and not if it were the last
  * worker that could make room anywhere. */
-static void mail_put_full(weft_dispatcher *d, weft__slot *slot, weft__subscription *sub, weft__mail mail)
+static void mail_put_full(weft__delivery *y, weft__subscription *sub, weft__mail mail)
 {
+    weft_dispatcher *d = y->p.d;
+    jobs_push(y);
     if (weft__slots_running_here(&d->slots, sub->id) || !weft__pool_wait_begin(&d->pool)) {
-        (void)mail_put(d, slot, sub, mail, WEFT__PUT_NOW);
+        (void)mail_put(y, sub, mail, WEFT__PUT_NOW);
         return;
     }
-    (void)mail_put(d, slot, sub, mail, WEFT__PUT_WAIT);
+    (void)mail_put(y, sub, mail, WEFT__PUT_WAIT);
     weft__pool_wait_end(&d->pool);
 }
 
+static void event_put(weft__delivery *y, weft__subscription *sub, const weft_event *kept)
+{
+    weft__mail mail = weft__mail_of_event(kept, y->origin);
+    if (mail_put(y, sub, mail, WEFT__PUT_TRY) == WEFT__PUT_FULL)
+        mail_put_full(y, sub, mail);
+}
+
 /* No memory for a mail: to the subscriber it is one more event that did not fit. */
-static void mail_miss(weft_dispatcher *d, weft__subscription *sub, uint64_t n)
+static void mail_miss(weft__delivery *y, weft__subscription *sub, uint64_t n)
 {
-    if (weft__mailbox_miss(&sub->mailbox, n))
-        sub_schedule(d, sub);
+    if (weft__mailbox_miss(&sub->queue->mailbox, n))
+        sub_schedule(y, sub);
 }
 
-static void event_queue(delivery *y, weft__subscription *sub)
+static void chunk_miss(weft__delivery *y, const weft__chunk *chunk, uint64_t bits)
 {
-    const weft_event *kept = weft_event_keep(y->event);
-    if (kept == NULL) {
-        count_overflow(y->slot, sub, 1);
-        mail_miss(y->d, sub, 1);
-        return;
+    for (; bits != 0; bits &= bits - 1) {
+        weft__subscription *sub = chunk->entries[weft__lowest_bit(bits)].sub;
+        count_overflow(y->p.slot, sub, 1);
+        mail_miss(y, sub, 1);
     }
-    weft__mail mail = {.event = kept, .origin = y->origin};
-    if (!mail_put(y->d, y->slot, sub, mail, WEFT__PUT_TRY))
-        mail_put_full(y->d, y->slot, sub, mail);
 }
 
-static void deliver_queued(delivery *y, const weft__entries *queued)
+/* One reference for each taker. last_of: the loan that nobody takes one from after them; NULL: somebody may. */
+static const weft_event *event_keep(const weft__delivery *y, unsigned takers, weft__loan *last_of)
 {
+    return last_of != NULL ? weft__loan_keep_last(last_of, takers) : weft__event_keep_n(y->event, takers);
+}
+
+static bool chunk_queue(weft__delivery *y, const weft__chunk *chunk, weft__loan *last_of)
+{
+    uint64_t takers = 0;
+    for (uint64_t bits = chunk->wants[y->type]; bits != 0; bits &= bits - 1)
+        if (weft__delivery_wanted(y, &chunk->entries[weft__lowest_bit(bits)]))
+            takers |= bits & -bits;
+    if (takers == 0)
+        return false;
+    const weft_event *kept = event_keep(y, (unsigned)__builtin_popcountll(takers), last_of);
+    if (kept == NULL)
+        chunk_miss(y, chunk, takers);
+    else
+        for (uint64_t bits = takers; bits != 0; bits &= bits - 1)
+            event_put(y, chunk->entries[weft__lowest_bit(bits)].sub, kept);
+    return true;
+}
+
+static bool deliver_queued(weft__delivery *y, weft__loan *loan)
+{
+    const weft__entries *queued = &y->snapshot->queued;
     if (!weft__type_set_has(&queued->types, y->event->type))
-        return;
-    for (size_t i = 0; i < queued->count; i++) {
-        if (entry_wants(y, &queued->list[i])) {
-            y->matched = true;
-            event_queue(y, queued->list[i].sub);
-        }
-    }
+        return false;
+    if (weft__type_set_has(&y->snapshot->inline_.types, y->event->type))
+        loan = NULL;
+    bool matched = false;
+    y->jobs_tail = &y->jobs;
+    for (size_t i = 0; i < queued->chunk_count; i++)
+        matched |= chunk_queue(y, queued->chunks[i], i + 1 == queued->chunk_count ? loan : NULL);
+    jobs_push(y);
+    return matched;
 }
 
-/* ---- inline ---- */
-
-static void deliver_inline(delivery *y, const weft__entries *inline_)
+void weft__deliver_to_queue(const weft__place *p, weft__subscription *sub, const weft_event *kept, weft_origin origin)
 {
-    if (!weft__type_set_has(&inline_->types, y->event->type))
-        return;
-    for (size_t i = 0; i < inline_->count; i++) {
-        const weft__entry *entry = &inline_->list[i];
-        if (!entry_wants(y, entry))
-            continue;
-        y->matched = true;
-        if (sub_enter(y->d, y->slot, entry->sub))
-            weft__subscription_handle(entry->sub, y->slot, y->d->clock, y->event);
-        else
-            weft__count_in_slot(y->slot, WEFT__COUNT_DROPPED_UNSUBSCRIBED, 1);
-    }
+    weft__delivery y;
+    weft__delivery_init(&y, *p, weft__level_snapshot(p->level), kept, weft__type_index(kept->type), origin, 0);
+    y.jobs_tail = &y.jobs;
+    event_put(&y, sub, kept);
+    jobs_push(&y);
 }
 
-static void remember(delivery *y)
+static void remember(const weft__delivery *y)
 {
     const weft_event *kept = weft_event_keep(y->event);
     if (kept != NULL)
-        weft__history_add(&y->d->history, kept, y->origin);
+        weft__history_add(&y->p.d->history, kept, y->origin);
     else
-        weft__count_in_slot(y->slot, WEFT__COUNT_DROPPED_OVERFLOW, 1);
+        weft__count_in_slot(y->p.slot, WEFT__COUNT_DROPPED_OVERFLOW, 1);
 }
 
-void weft__deliver(weft_dispatcher *d, weft__slot *slot, const weft_event *event, weft_origin origin)
+void weft__deliver_inline(const weft__place *p, const weft_event *event, weft_origin origin, uint64_t except)
 {
-    const weft__snapshot *snapshot = weft__slot_snapshot(slot);
-    delivery y = {.d = d, .slot = slot, .event = event, .origin = origin};
-    weft__count_own(&slot->counters.by_type[weft__type_index(event->type)], 1);
-    if (d->history.max > 0)
+    weft__delivery y;
+    weft__delivery_init(&y, *p, weft__level_snapshot(p->level), event, weft__type_index(event->type), origin, except);
+    weft__delivery_begin(&y);
+    if (!weft__run_inline(&y))
+        weft__count_in_slot(p->slot, WEFT__COUNT_UNMATCHED, 1);
+}
+
+void weft__deliver(const weft__place *p, const weft_event *event, weft__loan *loan, weft_origin origin, uint64_t except)
+{
+    weft__delivery y;
+    weft__delivery_init(&y, *p, weft__level_snapshot(p->level), event, weft__type_index(event->type), origin, except);
+    weft__delivery_begin(&y);
+    if (p->d->history.max > 0)
         remember(&y);
-    deliver_queued(&y, &snapshot->queued);
-    deliver_inline(&y, &snapshot->inline_);
-    if (!y.matched)
-        weft__count_in_slot(slot, WEFT__COUNT_UNMATCHED, 1);
+    bool queued = deliver_queued(&y, loan);
+    if (!weft__run_inline(&y) && !queued)
+        weft__count_in_slot(p->slot, WEFT__COUNT_UNMATCHED, 1);
 }
 
 /* ---- losses ---- */
 
 static bool entry_wants_lost(const weft__entry *entry, const weft_lost *lost)
 {
-    const weft_filter *condition = &entry->filter->condition;
-    if (entry->sub->on_lost == NULL || condition->origin == WEFT_ORIGIN_LOCAL ||
-        (entry->filter->topics & (uint32_t)lost->topic) == 0)
+    const weft__conditions *conditions = entry->conditions;
+    if (entry->sub->on_lost == NULL || (entry->sub->filter.topics & (uint32_t)lost->topic) == 0)
         return false;
-    return condition->node == NULL || (lost->node != NULL && strcmp(condition->node, lost->node) == 0);
+    if (conditions == NULL)
+        return true;
+    const char *node = weft__conditions_text(conditions, WEFT__ASK_NODE);
+    return conditions->origin != WEFT_ORIGIN_LOCAL &&
+           (node == NULL || (lost->node != NULL && strcmp(node, lost->node) == 0));
 }
 
-static void lost_queue(weft_dispatcher *d, weft__slot *slot, weft__subscription *sub, const weft_lost *lost)
+static void lost_queue(weft__delivery *y, weft__subscription *sub, const weft_lost *lost)
 {
-    weft__mail mail = {.lost = weft__lost_copy(lost), .origin = WEFT_ORIGIN_REMOTE};
-    if (mail.lost != NULL)
-        (void)mail_put(d, slot, sub, mail, WEFT__PUT_NOW);
+    weft_lost *copy = weft__lost_copy(lost);
+    if (copy != NULL)
+        (void)mail_put(y, sub, weft__mail_of_lost(copy), WEFT__PUT_NOW);
     else
-        mail_miss(d, sub, weft__lost_count(lost));
+        mail_miss(y, sub, weft__lost_count(lost));
 }
 
-void weft__deliver_lost(weft_dispatcher *d, weft__slot *slot, const weft_lost *lost)
+static void lost_tell(weft__delivery *y, weft__subscription *sub, const weft_lost *lost)
 {
-    const weft__snapshot *snapshot = weft__slot_snapshot(slot);
-    for (size_t i = 0; i < snapshot->queued.count; i++)
-        if (entry_wants_lost(&snapshot->queued.list[i], lost))
-            lost_queue(d, slot, snapshot->queued.list[i].sub, lost);
-    for (size_t i = 0; i < snapshot->inline_.count; i++) {
-        weft__subscription *sub = snapshot->inline_.list[i].sub;
-        if (entry_wants_lost(&snapshot->inline_.list[i], lost) && sub_enter(d, slot, sub))
-            sub->on_lost(lost, sub->user);
-    }
+    weft__slots *slots = &y->p.d->slots;
+    weft__slot_enter(slots, y->p.level, sub->id);
+    if (!weft__subscription_has_ended(sub))
+        sub->on_lost(lost, sub->user);
+    weft__slot_enter(slots, y->p.level, 0);
 }
 
-/* ---- turns of queued subscriptions ---- */
-
-static void tell_overflow(weft__subscription *sub, uint64_t count)
+static void entries_lost(weft__delivery *y, const weft__entries *entries, const weft_lost *lost,
+                         void (*tell)(weft__delivery *y, weft__subscription *sub, const weft_lost *lost))
 {
-    if (sub->on_lost != NULL)
-        sub->on_lost(&(weft_lost){.count = count, .reason = WEFT_LOST_OVERFLOW}, sub->user);
+    for (size_t c = 0; c < entries->chunk_count; c++)
+        for (unsigned i = 0; i < entries->chunks[c]->count; i++)
+            if (entry_wants_lost(&entries->chunks[c]->entries[i], lost))
+                tell(y, entries->chunks[c]->entries[i].sub, lost);
 }
 
-static void handle_mail(weft_dispatcher *d, weft__slot *slot, weft__subscription *sub, const weft__mail *mail)
+void weft__deliver_lost(const weft__place *p, const weft_lost *lost)
 {
-    if (mail->lost != NULL) {
-        sub->on_lost(mail->lost, sub->user);
-    } else if (weft__event_expired(mail->event, mail->origin, weft_clock_wall_ms(d->clock))) {
-        weft__count_in_slot(slot, WEFT__COUNT_EXPIRED, 1);
-        weft__count_shared(&weft__subscription_stripe(sub, slot)->expired, 1);
-    } else {
-        weft__subscription_handle(sub, slot, d->clock, mail->event);
-    }
-}
-
-static void take_mail(weft_dispatcher *d, weft__slot *slot, weft__subscription *sub, weft__mail *mail, uint64_t untold)
-{
-    if (sub_enter(d, slot, sub)) {
-        if (untold > 0)
-            tell_overflow(sub, untold);
-        if (mail->event != NULL || mail->lost != NULL)
-            handle_mail(d, slot, sub, mail);
-    } else if (mail->event != NULL) {
-        weft__count_in_slot(slot, WEFT__COUNT_DROPPED_UNSUBSCRIBED, 1);
-    }
-    weft__slot_rest(&d->slots, slot);
-    weft__mail_release(mail);
-}
-
-void weft__deliver_turn(weft__job *job, unsigned worker, void *dispatcher)
-{
-    weft_dispatcher *d = dispatcher;
-    weft__subscription *sub = weft__subscription_of_job(job);
-    weft__slot *slot = d->worker_slots[worker];
-    weft__slot_adopt(slot);
-    weft__mail mail;
-    uint64_t untold;
-    for (int i = 0; i < TURN_MAX && weft__mailbox_take(&sub->mailbox, &mail, &untold); i++)
-        take_mail(d, slot, sub, &mail, untold);
-    if (weft__mailbox_rest(&sub->mailbox))
-        weft__pool_push(&d->pool, job);
-    else
-        weft__subscription_unref(sub);
+    weft__delivery y;
+    weft__delivery_init(&y, *p, weft__level_snapshot(p->level), NULL, WEFT_EVENT_NONE, WEFT_ORIGIN_REMOTE, 0);
+    y.jobs_tail = &y.jobs;
+    entries_lost(&y, &y.snapshot->queued, lost, lost_queue);
+    jobs_push(&y);
+    entries_lost(&y, &y.snapshot->inline_, lost, lost_tell);
 }

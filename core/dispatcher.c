@@ -1,10 +1,9 @@
-/* core/dispatcher.c: the life of a dispatcher, and publishing.
+/* core/dispatcher.c: the life of a dispatcher.
  *
  * Owns       the snapshot of subscriptions, the reader slots, the worker pool, the history.
  * Leaves     wire formats and brokers to the bridge, logging to the programs.
  * Threads    publish: any. Handlers: the publisher's thread (inline) or one worker at a time (queued).
- * States     running → stopping → stopped → running (state_change).
- * Invariant  every publish is refused, delivered, or counted under a reason. */
+ * States     running → stopping → stopped → running (state_change). */
 #include "core/dispatcher_private.h"
 
 #include <assert.h>
@@ -12,9 +11,8 @@
 #include <string.h>
 
 #include "core/deadline.h"
-#include "core/event_private.h"
 
-enum { WORKERS_DEFAULT = 2 };
+enum { WORKERS_DEFAULT = 2, DEAD_LETTERS_DEFAULT = 1000 };
 
 static bool state_change(weft_dispatcher *d, weft__dispatcher_state from, weft__dispatcher_state to)
 {
@@ -52,21 +50,45 @@ static void locks_fini(weft_dispatcher *d)
     pthread_mutex_destroy(&d->writer);
 }
 
-static weft_status workers_init(weft_dispatcher *d, unsigned workers)
+static weft_status tables_init(weft_dispatcher *d, const weft_dispatcher_opts *opts)
 {
-    d->worker_slots = calloc(workers, sizeof *d->worker_slots);
-    if (d->worker_slots == NULL)
-        return WEFT_NO_MEMORY;
-    weft_status status = WEFT_OK;
-    for (unsigned i = 0; i < workers && status == WEFT_OK; i++) {
-        d->worker_slots[i] = weft__slot_reserve(&d->slots);
-        status = d->worker_slots[i] != NULL ? WEFT_OK : WEFT_NO_MEMORY;
-    }
-    if (status == WEFT_OK)
-        status = weft__pool_init(&d->pool, workers, weft__deliver_turn, d);
+    weft_status status = weft__slots_init(&d->slots);
     if (status != WEFT_OK)
-        free(d->worker_slots);
+        return status;
+    status = weft__symbols_init(&d->symbols);
+    if (status != WEFT_OK)
+        goto err_slots;
+    status = weft__history_init(&d->history, opts->history_max);
+    if (status != WEFT_OK)
+        goto err_symbols;
+    status = weft__dead_letters_init(&d->dead_letters,
+                                     opts->dead_letters_max != 0 ? opts->dead_letters_max : DEAD_LETTERS_DEFAULT);
+    if (status != WEFT_OK)
+        goto err_history;
+    return WEFT_OK;
+err_history:
+    weft__history_fini(&d->history);
+err_symbols:
+    weft__symbols_fini(&d->symbols);
+err_slots:
+    weft__slots_fini(&d->slots);
     return status;
+}
+
+static void tables_fini(weft_dispatcher *d)
+{
+    weft__dead_letters_fini(&d->dead_letters);
+    weft__history_fini(&d->history);
+    weft__symbols_fini(&d->symbols);
+    weft__slots_fini(&d->slots);
+}
+
+static weft_status first_snapshot(weft_dispatcher *d)
+{
+    weft__snapshot *empty = weft__snapshot_create(NULL, &(weft__change){.all_careful = d->all_careful});
+    atomic_init(&d->current, empty);
+    atomic_init(&d->calm, empty);
+    return empty != NULL ? WEFT_OK : WEFT_NO_MEMORY;
 }
 
 static weft_status parts_init(weft_dispatcher *d, const weft_dispatcher_opts *opts)
@@ -74,27 +96,25 @@ static weft_status parts_init(weft_dispatcher *d, const weft_dispatcher_opts *op
     weft_status status = locks_init(d);
     if (status != WEFT_OK)
         return status;
-    status = weft__slots_init(&d->slots);
+    status = tables_init(d, opts);
     if (status != WEFT_OK)
         goto err_locks;
-    status = weft__history_init(&d->history, opts->history_max);
+    status = first_snapshot(d);
     if (status != WEFT_OK)
-        goto err_slots;
-    weft__snapshot *empty = weft__snapshot_create(NULL, NULL);
-    atomic_init(&d->current, empty);
-    status = empty != NULL ? WEFT_OK : WEFT_NO_MEMORY;
-    if (status != WEFT_OK)
-        goto err_history;
-    status = workers_init(d, opts->workers != 0 ? opts->workers : WORKERS_DEFAULT);
+        goto err_tables;
+    status = weft__pool_init(&d->pool, opts->workers != 0 ? opts->workers : WORKERS_DEFAULT, weft__turn, d);
     if (status != WEFT_OK)
         goto err_snapshot;
+    status = weft__stall_watch_init(&d->stall_watch, d, opts);
+    if (status != WEFT_OK)
+        goto err_pool;
     return WEFT_OK;
+err_pool:
+    weft__pool_fini(&d->pool);
 err_snapshot:
-    weft__snapshot_destroy(empty);
-err_history:
-    weft__history_fini(&d->history);
-err_slots:
-    weft__slots_fini(&d->slots);
+    weft__snapshot_destroy(atomic_load(&d->current));
+err_tables:
+    tables_fini(d);
 err_locks:
     locks_fini(d);
     return status;
@@ -113,6 +133,7 @@ weft_status weft_dispatcher_create(const weft_dispatcher_opts *opts, weft_dispat
     memset(d, 0, sizeof *d);
     atomic_init(&d->state, WEFT__RUNNING);
     d->clock = opts->clock != NULL ? opts->clock : weft_clock_system();
+    d->all_careful = opts->history_max > 0 || opts->always_validate;
     weft_status status = parts_init(d, opts);
     if (status != WEFT_OK) {
         free(d);
@@ -138,11 +159,10 @@ void weft_dispatcher_destroy(weft_dispatcher *d)
         return;
     assert(!weft__slots_held_here(&d->slots));
     (void)weft_dispatcher_stop(d, 0, NULL);
+    weft__stall_watch_fini(&d->stall_watch);
     weft__pool_fini(&d->pool);
     snapshots_free(d);
-    weft__history_fini(&d->history);
-    weft__slots_fini(&d->slots);
-    free(d->worker_slots);
+    tables_fini(d);
     locks_fini(d);
     free(d);
 }
@@ -153,9 +173,10 @@ static void mailboxes_set_state(weft_dispatcher *d, weft__mailbox_state state)
 {
     uint64_t dropped = 0;
     pthread_mutex_lock(&d->writer);
-    const weft__entries *queued = &((const weft__snapshot *)atomic_load(&d->current))->queued;
-    for (size_t i = 0; i < queued->count; i++)
-        dropped += weft__mailbox_set_state(&queued->list[i].sub->mailbox, state);
+    const weft__entries *queued = &weft__current_locked(d)->queued;
+    for (size_t c = 0; c < queued->chunk_count; c++)
+        for (unsigned i = 0; i < queued->chunks[c]->count; i++)
+            dropped += weft__mailbox_set_state(&queued->chunks[c]->entries[i].sub->queue->mailbox, state);
     pthread_mutex_unlock(&d->writer);
     weft__count_unslotted(d, WEFT__COUNT_DROPPED_STOPPED, dropped);
 }
@@ -194,63 +215,6 @@ weft_status weft_dispatcher_start(weft_dispatcher *d)
 {
     bool started = state_change(d, WEFT__STOPPED, WEFT__RUNNING);
     return started || atomic_load(&d->state) == WEFT__RUNNING ? WEFT_OK : WEFT_STOPPED;
-}
-
-/* ---- publish ---- */
-
-static weft_status tap_offer(weft_dispatcher *d, weft__slot *slot, weft_event *event)
-{
-    const weft__tap *tap = &weft__slot_snapshot(slot)->tap;
-    if (tap->ops == NULL)
-        return WEFT_OK;
-    weft_status status = WEFT_OK;
-    weft__slot_enter(&d->slots, slot, tap->id);
-    if (atomic_load(&d->tap_id) == tap->id)
-        status = tap->ops->accept(tap->user, event);
-    weft__slot_enter(&d->slots, slot, 0);
-    return status;
-}
-
-static void event_stamp(weft_event *event, const weft_clock *clock)
-{
-    event->accepted_ms = weft_clock_wall_ms(clock);
-    if (event->timestamp_ms == 0)
-        event->timestamp_ms = event->accepted_ms;
-}
-
-static weft_status publish_in_slot(weft_dispatcher *d, weft__slot *slot, const weft_event *event)
-{
-    if (atomic_load(&d->state) != WEFT__RUNNING) {
-        weft__count_in_slot(slot, WEFT__COUNT_REFUSED_STOPPED, 1);
-        return WEFT_STOPPED;
-    }
-    weft__loan loan;
-    weft__event_borrow(&loan, event);
-    event_stamp(&loan.event, d->clock);
-    weft_status status = tap_offer(d, slot, &loan.event);
-    if (status == WEFT_OK) {
-        weft__count_in_slot(slot, WEFT__COUNT_PUBLISHED, 1);
-        weft__deliver(d, slot, &loan.event, WEFT_ORIGIN_LOCAL);
-    } else {
-        weft__count_in_slot(slot, WEFT__COUNT_REFUSED_BRIDGE, 1);
-    }
-    weft__loan_done(&loan);
-    return status;
-}
-
-weft_status weft_publish(weft_dispatcher *d, const weft_event *event)
-{
-    weft_status status = event != NULL ? weft_event_validate(event, NULL) : WEFT_INVALID;
-    if (status != WEFT_OK) {
-        weft__count_unslotted(d, WEFT__COUNT_REFUSED_INVALID, 1);
-        return status;
-    }
-    weft__slot *slot = weft__slot_claim(&d->slots, &d->current);
-    if (slot == NULL)
-        return WEFT_NO_MEMORY;
-    status = publish_in_slot(d, slot, event);
-    weft__slot_release(&d->slots, slot);
-    return status;
 }
 
 /* ---- history ---- */

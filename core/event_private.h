@@ -82,7 +82,7 @@ static inline void weft__pass_begin(weft__pass *pass, const weft_event *event, c
 static inline void weft__pass_end(weft__pass *pass)
 {
     weft__passing = pass->outer;
-    if (pass->kept != NULL)
+    if (__builtin_expect(pass->kept != NULL, 0))
         weft_event_release(pass->kept);
 }
 

@@ -1,7 +1,7 @@
-/* core/filter.c: decides which events a filter wants, and makes compiled copies of filters.
+/* core/filter.c: decides which events a filter wants, as it was written and as it was compiled.
  *
- * The plain and the compiled form share everything but the type check: the plain one walks the lists, the compiled one
- * has resolved topics and types to a bit for each type. */
+ * The plain form walks the lists. The compiled one has resolved topics and types to a bit for each type, left out what
+ * it does not ask for, and shares its texts with other filters. */
 #include "core/filter_private.h"
 
 #include <stdlib.h>
@@ -37,8 +37,8 @@ static bool source_wanted(const char *glob, const char *source)
 
 static bool has_tag(const weft_event *event, const char *tag)
 {
-    for (size_t i = 0; i < event->tag_count; i++)
-        if (strcmp(event->tags[i], tag) == 0)
+    for (size_t i = 0; event->tags != NULL && i < event->tag_count; i++)
+        if (event->tags[i] != NULL && strcmp(event->tags[i], tag) == 0)
             return true;
     return false;
 }
@@ -87,11 +87,6 @@ bool weft_filter_matches(const weft_filter *filter, const weft_event *event, wef
            (filter->predicate == NULL || filter->predicate(event, filter->predicate_user));
 }
 
-bool weft__filter_matches_rest(const weft__filter *filter, const weft_event *event, weft_origin origin)
-{
-    return filter->types_alone || condition_holds(&filter->condition, event, origin);
-}
-
 uint32_t weft_filter_topics(const weft_filter *filter)
 {
     if (filter == NULL)
@@ -125,92 +120,168 @@ static bool filter_valid(const weft_filter *filter)
            tags_valid(filter->tags_excluded, filter->tags_excluded_count);
 }
 
-static size_t string_bytes(const char *string)
+/* ---- compiled filters ---- */
+
+#define X(name, wanted, actual, is_glob) [WEFT__ASK_##name] = offsetof(weft_filter, wanted),
+static const size_t wanted_at[WEFT__ASK_COUNT] = {WEFT__ASK_MAP(X)};
+#undef X
+#define X(name, wanted, actual, is_glob) [WEFT__ASK_##name] = offsetof(weft_event, actual),
+static const size_t actual_at[WEFT__ASK_COUNT] = {WEFT__ASK_MAP(X)};
+#undef X
+#define X(name, wanted, actual, is_glob) [WEFT__ASK_##name] = (is_glob),
+static const bool asks_glob[WEFT__ASK_COUNT] = {WEFT__ASK_MAP(X)};
+#undef X
+
+static const char *text_at(const void *base, size_t offset)
 {
-    return absent(string) ? 0 : strlen(string) + 1;
+    return *(const char *const *)(const void *)((const char *)base + offset);
 }
 
-static size_t tags_bytes(const char *const *tags, size_t count)
+static unsigned asks_of(const weft_filter *filter)
 {
-    size_t bytes = 0;
-    for (size_t i = 0; i < count; i++)
-        bytes += string_bytes(tags[i]);
-    return bytes;
+    unsigned asks = 0;
+    for (unsigned ask = 0; ask < WEFT__ASK_COUNT; ask++)
+        asks |= (unsigned)!absent(text_at(filter, wanted_at[ask])) << ask;
+    return asks;
 }
 
-static const char *string_copy(const char *string, char **free_bytes)
+static bool asks_more_than_texts(const weft_filter *filter)
 {
-    size_t bytes = string_bytes(string);
-    if (bytes == 0)
+    return filter->tags_required_count + filter->tags_excluded_count > 0 ||
+           filter->min_priority != WEFT_PRIORITY_UNSET || filter->origin != WEFT_ORIGIN_ANY;
+}
+
+static bool type_decides_alone(const weft_filter *filter)
+{
+    return asks_of(filter) == 0 && !asks_more_than_texts(filter) && filter->predicate == NULL;
+}
+
+static bool symbol_add(weft__conditions *conditions, weft__symbols *symbols, const char *text, bool is_glob)
+{
+    weft__symbol *symbol = weft__symbol_get(symbols, text, is_glob);
+    if (symbol != NULL)
+        conditions->symbols[conditions->symbol_count++] = symbol;
+    return symbol != NULL;
+}
+
+static bool tags_add(weft__conditions *conditions, weft__symbols *symbols, const char *const *tags, size_t count)
+{
+    bool added = true;
+    for (size_t i = 0; i < count && added; i++)
+        added = symbol_add(conditions, symbols, tags[i], false);
+    return added;
+}
+
+static bool symbols_add(weft__conditions *conditions, const weft_filter *filter, weft__symbols *symbols)
+{
+    bool added = true;
+    for (unsigned ask = 0; ask < WEFT__ASK_COUNT && added; ask++)
+        if ((conditions->asks >> ask & 1) != 0)
+            added = symbol_add(conditions, symbols, text_at(filter, wanted_at[ask]), asks_glob[ask]);
+    return added && tags_add(conditions, symbols, filter->tags_required, filter->tags_required_count) &&
+           tags_add(conditions, symbols, filter->tags_excluded, filter->tags_excluded_count);
+}
+
+static void conditions_destroy(weft__conditions *conditions, weft__symbols *symbols)
+{
+    if (conditions == NULL)
+        return;
+    for (size_t i = 0; i < conditions->symbol_count; i++)
+        weft__symbol_release(symbols, conditions->symbols[i]);
+    free(conditions);
+}
+
+static weft__conditions *conditions_create(const weft_filter *filter, weft__symbols *symbols)
+{
+    unsigned asks = asks_of(filter);
+    size_t count = (size_t)__builtin_popcount(asks) + filter->tags_required_count + filter->tags_excluded_count;
+    weft__conditions *conditions = malloc(sizeof *conditions + count * sizeof *conditions->symbols);
+    if (conditions == NULL)
         return NULL;
-    char *copy = memcpy(*free_bytes, string, bytes);
-    *free_bytes += bytes;
-    return copy;
+    *conditions = (weft__conditions){.asks = (uint8_t)asks,
+                                     .tags_required = (uint8_t)filter->tags_required_count,
+                                     .tags_excluded = (uint8_t)filter->tags_excluded_count,
+                                     .min_priority = (uint8_t)filter->min_priority,
+                                     .origin = (uint8_t)filter->origin,
+                                     .asks_more = asks_more_than_texts(filter),
+                                     .predicate = filter->predicate,
+                                     .predicate_user = filter->predicate_user};
+    if (symbols_add(conditions, filter, symbols))
+        return conditions;
+    conditions_destroy(conditions, symbols);
+    return NULL;
 }
 
-static const char *const *tags_copy(const char *const *tags, size_t count, const char ***slots, char **free_bytes)
-{
-    const char **copy = *slots;
-    *slots += count;
-    for (size_t i = 0; i < count; i++)
-        copy[i] = string_copy(tags[i], free_bytes);
-    return copy;
-}
-
-/* Member by member, so that the count and the copy cannot disagree. */
-#define STRINGS_MAP(X) X(session_id) X(agent_id) X(execution_id) X(correlation_id) X(node) X(source)
-
-static weft__filter *filter_copy(const weft_filter *filter)
-{
-    size_t tags = filter->tags_required_count + filter->tags_excluded_count;
-    size_t bytes = tags_bytes(filter->tags_required, filter->tags_required_count) +
-                   tags_bytes(filter->tags_excluded, filter->tags_excluded_count);
-#define X(member) bytes += string_bytes(filter->member);
-    STRINGS_MAP(X)
-#undef X
-    weft__filter *compiled = malloc(sizeof *compiled + tags * sizeof(char *) + bytes);
-    if (compiled == NULL)
-        return NULL;
-    *compiled = (weft__filter){.condition = *filter};
-    const char **slots = (const char **)(void *)(compiled + 1);
-    char *free_bytes = (char *)(slots + tags);
-    weft_filter *copy = &compiled->condition;
-    copy->topics = 0;
-    copy->types = NULL;
-    copy->type_count = 0;
-#define X(member) copy->member = string_copy(filter->member, &free_bytes);
-    STRINGS_MAP(X)
-#undef X
-    copy->tags_required = tags_copy(filter->tags_required, filter->tags_required_count, &slots, &free_bytes);
-    copy->tags_excluded = tags_copy(filter->tags_excluded, filter->tags_excluded_count, &slots, &free_bytes);
-    return compiled;
-}
-
-static bool types_decide_alone(const weft_filter *condition)
-{
-    bool strings = false;
-#define X(member) strings = strings || condition->member != NULL;
-    STRINGS_MAP(X)
-#undef X
-    return !strings && condition->tags_required_count + condition->tags_excluded_count == 0 &&
-           condition->min_priority == WEFT_PRIORITY_UNSET && condition->origin == WEFT_ORIGIN_ANY;
-}
-
-weft_status weft__filter_compile(const weft_filter *filter, weft__filter **ret)
+weft_status weft__filter_init(weft__filter *ret, const weft_filter *filter, weft__symbols *symbols)
 {
     static const weft_filter everything = {0};
     if (filter == NULL)
         filter = &everything;
     if (!filter_valid(filter))
         return WEFT_INVALID;
-    weft__filter *compiled = filter_copy(filter);
-    if (compiled == NULL)
-        return WEFT_NO_MEMORY;
+    weft__filter made = {.topics = weft_filter_topics(filter)};
     for (int type = WEFT_EVENT_NONE; type < WEFT_EVENT_TYPE_COUNT; type++)
         if (type_wanted(filter, (weft_event_type)type))
-            weft__type_set_add(&compiled->types, (weft_event_type)type);
-    compiled->topics = weft_filter_topics(filter);
-    compiled->types_alone = types_decide_alone(&compiled->condition);
-    *ret = compiled;
+            weft__type_set_add(&made.types, (weft_event_type)type);
+    if (!type_decides_alone(filter) && (made.conditions = conditions_create(filter, symbols)) == NULL)
+        return WEFT_NO_MEMORY;
+    *ret = made;
     return WEFT_OK;
+}
+
+void weft__filter_fini(weft__filter *filter, weft__symbols *symbols)
+{
+    conditions_destroy(filter->conditions, symbols);
+}
+
+static bool tag_symbols_hold(const weft__conditions *conditions, const weft_event *event)
+{
+    weft__symbol *const *tag = conditions->symbols + conditions->symbol_count - conditions->tags_excluded;
+    for (unsigned i = 0; i < conditions->tags_excluded; i++)
+        if (has_tag(event, tag[i]->text))
+            return false;
+    tag -= conditions->tags_required;
+    for (unsigned i = 0; i < conditions->tags_required; i++)
+        if (!has_tag(event, tag[i]->text))
+            return false;
+    return true;
+}
+
+static void memo_compare(weft__memo *memo, unsigned ask, const weft__symbol *symbol, const weft_event *event)
+{
+    memo->compared |= 1u << ask;
+    memo->symbol[ask] = symbol;
+    memo->matches[ask] = weft__symbol_matches(symbol, text_at(event, actual_at[ask]));
+}
+
+static bool asks_hold(const weft__conditions *conditions, const weft_event *event, weft__memo *memo)
+{
+    weft__symbol *const *symbol = conditions->symbols;
+    for (unsigned asks = conditions->asks; asks != 0; asks &= asks - 1, symbol++) {
+        unsigned ask = (unsigned)__builtin_ctz(asks);
+        if ((memo->compared >> ask & 1) == 0 || memo->symbol[ask] != *symbol)
+            memo_compare(memo, ask, *symbol, event);
+        if (!memo->matches[ask])
+            return false;
+    }
+    return true;
+}
+
+bool weft__conditions_hold(const weft__conditions *conditions, const weft_event *event, weft_origin origin,
+                           weft__memo *memo)
+{
+    if (!asks_hold(conditions, event, memo))
+        return false;
+    if (!conditions->asks_more)
+        return true;
+    return (conditions->origin == WEFT_ORIGIN_ANY || conditions->origin == (unsigned)origin) &&
+           (unsigned)weft_event_priority(event) >= conditions->min_priority && tag_symbols_hold(conditions, event);
+}
+
+const char *weft__conditions_text(const weft__conditions *conditions, weft__ask ask)
+{
+    if (conditions == NULL || (conditions->asks >> ask & 1) == 0)
+        return NULL;
+    unsigned before = conditions->asks & ((1u << ask) - 1);
+    return conditions->symbols[__builtin_popcount(before)]->text;
 }

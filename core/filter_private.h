@@ -2,6 +2,7 @@
 #ifndef WEFT_CORE_FILTER_PRIVATE_H
 #define WEFT_CORE_FILTER_PRIVATE_H
 
+#include "core/symbol.h"
 #include "weft/filter.h"
 
 enum { WEFT__TYPE_WORDS = (WEFT_EVENT_TYPE_COUNT + 63) / 64 };
@@ -11,12 +12,48 @@ typedef struct weft__type_set {
     uint64_t words[WEFT__TYPE_WORDS];
 } weft__type_set;
 
+/* Texts of an event that a filter may ask for, the cheapest to be wrong about first.
+ * X(ENUM, member of weft_filter, member of weft_event, whether it is a glob) */
+#define WEFT__ASK_MAP(X)                                                                                               \
+    X(SESSION, session_id, session_id, false)                                                                          \
+    X(AGENT, agent_id, agent_id, false)                                                                                \
+    X(EXECUTION, execution_id, execution_id, false)                                                                    \
+    X(CORRELATION, correlation_id, correlation_id, false)                                                              \
+    X(NODE, node, id.node, false)                                                                                      \
+    X(SOURCE, source, source, true)
+
+typedef enum weft__ask {
+#define X(name, wanted, actual, is_glob) WEFT__ASK_##name,
+    WEFT__ASK_MAP(X)
+#undef X
+        WEFT__ASK_COUNT
+} weft__ask;
+
+/* What must hold besides the type. */
+typedef struct weft__conditions {
+    uint8_t asks; /* a bit for each weft__ask */
+    uint8_t tags_required, tags_excluded;
+    uint8_t min_priority;
+    uint8_t origin;
+    bool asks_more; /* than texts: tags, priority or origin */
+    weft_predicate_fn predicate;
+    void *predicate_user;
+    size_t symbol_count;
+    weft__symbol *symbols[]; /* of the asks, from the lowest bit on; of the tags required; of those excluded */
+} weft__conditions;
+
 typedef struct weft__filter {
-    weft__type_set types;  /* of the filter's topics and types together */
-    uint32_t topics;       /* that these types have */
-    bool types_alone;      /* nothing but the type decides */
-    weft_filter condition; /* deep copy, without topics and types */
+    weft__type_set types;         /* of the filter's topics and types together */
+    uint32_t topics;              /* that these types have */
+    weft__conditions *conditions; /* NULL: the type alone decides */
 } weft__filter;
+
+/* What the texts of one event were last compared with: filters that share a symbol share the comparison. */
+typedef struct weft__memo {
+    unsigned compared; /* a bit for each ask of which the rest holds */
+    bool matches[WEFT__ASK_COUNT];
+    const weft__symbol *symbol[WEFT__ASK_COUNT];
+} weft__memo;
 
 static inline size_t weft__type_index(weft_event_type type)
 {
@@ -41,11 +78,16 @@ static inline void weft__type_set_merge(weft__type_set *set, const weft__type_se
         set->words[i] |= other->words[i];
 }
 
-/* Copies and compiles a filter; NULL wants everything. Ownership: free(*ret), one block.
+/* Compiles a filter; NULL wants everything. Ownership: weft__filter_fini with the same symbols.
  * Returns OK, INVALID (an unknown topic, type, priority or origin, a missing tag, too many tags) or NO_MEMORY. */
-weft_status weft__filter_compile(const weft_filter *filter, weft__filter **ret);
+weft_status weft__filter_init(weft__filter *ret, const weft_filter *filter, weft__symbols *symbols);
+void weft__filter_fini(weft__filter *filter, weft__symbols *symbols);
 
-/* What is left to decide once the type bit matched, the predicate excepted. */
-bool weft__filter_matches_rest(const weft__filter *filter, const weft_event *event, weft_origin origin);
+/* Whether everything but type and predicate holds. memo: begins for each event with nothing compared. */
+bool weft__conditions_hold(const weft__conditions *conditions, const weft_event *event, weft_origin origin,
+                           weft__memo *memo);
+
+/* The text of one ask; NULL if the filter does not ask for it. */
+const char *weft__conditions_text(const weft__conditions *conditions, weft__ask ask);
 
 #endif

@@ -1,61 +1,146 @@
-/* core/mailbox.c: a ring under a lock.
+/* core/mailbox.c: lanes under a lock that is held for a few instructions.
  *
- * Threads    put: any. take, rest: the one worker that has the mailbox. set_state: any.
- * Invariant  every mail put is taken, or dropped and accounted for by the return values; `untold` covers what the
- *            subscriber has not been told yet. */
+ * Threads    put: any. begin, take, put_back, rest: workers that run its job. The others: any.
+ * Invariant  every mail put is taken, handed back, or dropped and accounted for by the return values; `untold` covers
+ *            what the subscriber has not been told yet.
+ *
+ * A lock, and not a lock-free ring: what a put may have to do (drop the oldest of the lowest lane, wait, count what is
+ * to be told) touches all of the mailbox, and a worker takes it once for up to 64 mails. */
 #include "core/mailbox.h"
 
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/deadline.h"
 #include "core/lost.h"
 
-weft_status weft__mailbox_init(weft__mailbox *box, uint32_t max, weft_overflow overflow, uint32_t block_ms)
+enum { LANE_FIRST_ROOM = 16, BIT_LOST = 1, BIT_REMOTE = 2, BITS = 3 };
+
+/* ---- mails ---- */
+
+weft__mail weft__mail_of_event(const weft_event *kept, weft_origin origin)
 {
-    *box = (weft__mailbox){.max = max, .overflow = overflow, .block_ms = block_ms};
-    box->ring = calloc(max, sizeof *box->ring);
-    if (box->ring == NULL)
-        return WEFT_NO_MEMORY;
-    if (pthread_mutex_init(&box->lock, NULL) != 0)
-        goto err_ring;
-    if (weft__cond_init(&box->room) != 0)
-        goto err_lock;
-    return WEFT_OK;
-err_lock:
-    pthread_mutex_destroy(&box->lock);
-err_ring:
-    free(box->ring);
-    return WEFT_NO_MEMORY;
+    assert(((uintptr_t)kept & BITS) == 0);
+    return (weft__mail){(uintptr_t)kept | (origin == WEFT_ORIGIN_REMOTE ? BIT_REMOTE : 0)};
 }
 
-void weft__mail_release(weft__mail *mail)
+weft__mail weft__mail_of_lost(weft_lost *lost)
 {
-    weft_event_release(mail->event);
-    free(mail->lost);
+    assert(((uintptr_t)lost & BITS) == 0);
+    return (weft__mail){(uintptr_t)lost | BIT_LOST};
 }
 
-static weft__mail pop_locked(weft__mailbox *box)
+const weft_event *weft__mail_event(weft__mail mail)
 {
-    weft__mail mail = box->ring[box->head];
-    box->head = (box->head + 1) % box->max;
-    box->depth--;
+    return (mail.packed & BIT_LOST) == 0 ? (const weft_event *)(mail.packed & ~(uintptr_t)BITS) : NULL;
+}
+
+const weft_lost *weft__mail_lost(weft__mail mail)
+{
+    return (mail.packed & BIT_LOST) != 0 ? (const weft_lost *)(mail.packed & ~(uintptr_t)BITS) : NULL;
+}
+
+weft_origin weft__mail_origin(weft__mail mail)
+{
+    return (mail.packed & BIT_REMOTE) != 0 ? WEFT_ORIGIN_REMOTE : WEFT_ORIGIN_LOCAL;
+}
+
+void weft__mail_release(weft__mail mail)
+{
+    weft_event_release(weft__mail_event(mail));
+    free((void *)(uintptr_t)weft__mail_lost(mail));
+}
+
+static unsigned lane_of(weft__mail mail)
+{
+    const weft_event *event = weft__mail_event(mail);
+    unsigned priority = (unsigned)(event != NULL ? weft_event_priority(event) : WEFT_PRIORITY_NORMAL);
+    return (priority <= WEFT_PRIORITY_CRITICAL ? priority : WEFT_PRIORITY_CRITICAL) - WEFT_PRIORITY_LOW;
+}
+
+/* ---- lanes ---- */
+
+static bool lane_grow(weft__lane *lane)
+{
+    uint32_t room = lane->room != 0 ? lane->room * 2 : LANE_FIRST_ROOM;
+    weft__mail *ring = malloc(room * sizeof *ring);
+    if (ring == NULL)
+        return false;
+    for (uint32_t i = 0; i < lane->depth; i++)
+        ring[i] = lane->ring[(lane->head + i) & (lane->room - 1)];
+    free(lane->ring);
+    *lane = (weft__lane){.ring = ring, .room = room, .depth = lane->depth};
+    return true;
+}
+
+static bool lane_push(weft__lane *lane, weft__mail mail)
+{
+    if (lane->depth == lane->room && !lane_grow(lane))
+        return false;
+    lane->ring[(lane->head + lane->depth) & (lane->room - 1)] = mail;
+    lane->depth++;
+    return true;
+}
+
+/* Where there is room: what was popped last goes back first. */
+static void lane_push_front(weft__lane *lane, weft__mail mail)
+{
+    lane->head = (lane->head - 1) & (lane->room - 1);
+    lane->ring[lane->head] = mail;
+    lane->depth++;
+}
+
+static weft__mail lane_pop(weft__lane *lane)
+{
+    weft__mail mail = lane->ring[lane->head];
+    lane->head = (lane->head + 1) & (lane->room - 1);
+    lane->depth--;
     return mail;
 }
 
-static void push_locked(weft__mailbox *box, weft__mail mail)
+/* ---- init, fini ---- */
+
+static bool lock_init(pthread_mutex_t *lock)
 {
-    box->ring[((uint64_t)box->head + box->depth) % box->max] = mail;
-    box->depth++;
+    pthread_mutexattr_t attr;
+    if (pthread_mutexattr_init(&attr) != 0)
+        return false;
+    (void)pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+    bool made = pthread_mutex_init(lock, &attr) == 0;
+    pthread_mutexattr_destroy(&attr);
+    return made;
+}
+
+weft_status weft__mailbox_init(weft__mailbox *box, const weft__mailbox_opts *opts)
+{
+    memset(box, 0, sizeof *box);
+    box->opts = *opts;
+    box->paused = opts->paused;
+    if (!lock_init(&box->lock))
+        return WEFT_NO_MEMORY;
+    if (weft__cond_init(&box->room) != 0) {
+        pthread_mutex_destroy(&box->lock);
+        return WEFT_NO_MEMORY;
+    }
+    return WEFT_OK;
+}
+
+static void depth_set_locked(weft__mailbox *box, uint32_t depth)
+{
+    atomic_store_explicit(&box->depth, depth, memory_order_relaxed);
 }
 
 static uint64_t empty_locked(weft__mailbox *box)
 {
     uint64_t events = 0;
-    while (box->depth > 0) {
-        weft__mail mail = pop_locked(box);
-        events += mail.event != NULL;
-        weft__mail_release(&mail);
-    }
+    for (unsigned i = 0; i < WEFT__LANES; i++)
+        while (box->lanes[i].depth > 0) {
+            weft__mail mail = lane_pop(&box->lanes[i]);
+            events += weft__mail_event(mail) != NULL;
+            weft__mail_release(mail);
+        }
+    depth_set_locked(box, 0);
     box->untold = 0;
     return events;
 }
@@ -63,57 +148,110 @@ static uint64_t empty_locked(weft__mailbox *box)
 void weft__mailbox_fini(weft__mailbox *box)
 {
     (void)empty_locked(box);
+    for (unsigned i = 0; i < WEFT__LANES; i++)
+        free(box->lanes[i].ring);
     pthread_cond_destroy(&box->room);
     pthread_mutex_destroy(&box->lock);
-    free(box->ring);
 }
+
+/* ---- put ---- */
 
 static void await_room_locked(weft__mailbox *box)
 {
-    struct timespec deadline = weft__deadline_after(box->block_ms);
+    struct timespec deadline = weft__deadline_after(box->opts.block_ms);
     box->blocked++;
-    while (box->depth == box->max && box->state == WEFT__MAILBOX_OPEN)
+    while (weft__mailbox_depth(box) >= box->opts.max && box->state == WEFT__MAILBOX_OPEN)
         if (!weft__cond_wait(&box->room, &box->lock, &deadline))
             break;
     box->blocked--;
 }
 
+/* Says once for each worker that is missing that the job must be queued. */
 static bool schedule_locked(weft__mailbox *box)
 {
-    bool first = !box->scheduled;
+    bool something = weft__mailbox_depth(box) > 0 || box->untold > 0;
+    if (!something || box->scheduled || box->paused || box->workers >= box->opts.concurrency)
+        return false;
     box->scheduled = true;
-    return first;
+    return true;
 }
 
-static void miss_locked(weft__mailbox *box, const weft__mail *mail)
+static void miss_locked(weft__mailbox *box, weft__mail mail)
 {
-    box->untold += mail->lost != NULL ? weft__lost_count(mail->lost) : 1;
+    const weft_lost *lost = weft__mail_lost(mail);
+    box->untold += lost != NULL ? weft__lost_count(lost) : 1;
 }
 
-/* Leaves in *mail what is to be dropped, if anything. */
+static weft__lane *lowest_lane_locked(weft__mailbox *box)
+{
+    weft__lane *lane = box->lanes;
+    while (lane->depth == 0)
+        lane++;
+    return lane;
+}
+
+static bool store_locked(weft__mailbox *box, weft__mail mail)
+{
+    unsigned lane = lane_of(mail);
+    if (!lane_push(&box->lanes[lane], mail))
+        return false;
+    depth_set_locked(box, weft__mailbox_depth(box) + 1);
+    if (box->in_hand != 0 && lane >= box->in_hand)
+        atomic_store_explicit(&box->urgent, true, memory_order_relaxed);
+    return true;
+}
+
+/* Makes room by dropping the oldest of the lowest lane, unless the new mail is lower still. Leaves the loser in *mail.
+ */
+static weft__put_result displace_locked(weft__mailbox *box, weft__mail *mail)
+{
+    weft__lane *lowest = lowest_lane_locked(box);
+    if (&box->lanes[lane_of(*mail)] < lowest)
+        return WEFT__PUT_DROPPED;
+    weft__mail oldest = lane_pop(lowest);
+    depth_set_locked(box, weft__mailbox_depth(box) - 1);
+    if (store_locked(box, *mail)) {
+        *mail = oldest;
+        return WEFT__PUT_DISPLACED;
+    }
+    lane_push_front(lowest, oldest);
+    depth_set_locked(box, weft__mailbox_depth(box) + 1);
+    return WEFT__PUT_DROPPED;
+}
+
+static weft__put_result put_full_locked(weft__mailbox *box, weft__mail *mail, weft__put_mode mode)
+{
+    switch (box->opts.overflow) {
+    case WEFT_OVERFLOW_BLOCK:
+        return mode == WEFT__PUT_TRY ? WEFT__PUT_FULL : WEFT__PUT_DROPPED;
+    case WEFT_OVERFLOW_DROP_OLDEST:
+        return displace_locked(box, mail);
+    case WEFT_OVERFLOW_DEAD_LETTER:
+        return weft__mail_event(*mail) != NULL ? WEFT__PUT_DEAD : WEFT__PUT_DROPPED;
+    default:
+        return WEFT__PUT_DROPPED;
+    }
+}
+
+static weft__put_result refusal_locked(const weft__mailbox *box)
+{
+    return box->state == WEFT__MAILBOX_CLOSED ? WEFT__PUT_CLOSED : WEFT__PUT_STOPPED;
+}
+
+/* Leaves in *mail what has no place. */
 static weft__put_result put_locked(weft__mailbox *box, weft__mail *mail, weft__put_mode mode)
 {
-    if (mode == WEFT__PUT_WAIT && box->overflow == WEFT_OVERFLOW_BLOCK)
+    if (mode == WEFT__PUT_WAIT && box->opts.overflow == WEFT_OVERFLOW_BLOCK)
         await_room_locked(box);
     if (box->state != WEFT__MAILBOX_OPEN)
-        return box->state == WEFT__MAILBOX_CLOSED ? WEFT__PUT_CLOSED : WEFT__PUT_STOPPED;
+        return refusal_locked(box);
     weft__put_result result = WEFT__PUT_STORED;
-    weft__mail dropped = {0};
-    if (box->depth == box->max) {
-        if (mode == WEFT__PUT_TRY && box->overflow == WEFT_OVERFLOW_BLOCK) {
-            *mail = dropped;
-            return WEFT__PUT_FULL;
-        }
-        if (box->overflow != WEFT_OVERFLOW_DROP_OLDEST) {
-            miss_locked(box, mail);
-            return WEFT__PUT_DROPPED;
-        }
-        dropped = pop_locked(box);
-        miss_locked(box, &dropped);
-        result = WEFT__PUT_DISPLACED;
-    }
-    push_locked(box, *mail);
-    *mail = dropped;
+    if (weft__mailbox_depth(box) >= box->opts.max)
+        result = put_full_locked(box, mail, mode);
+    else if (!store_locked(box, *mail))
+        result = WEFT__PUT_DROPPED;
+    if (result == WEFT__PUT_DISPLACED || result == WEFT__PUT_DROPPED)
+        miss_locked(box, *mail);
     return result;
 }
 
@@ -122,10 +260,13 @@ weft__put_result weft__mailbox_put(weft__mailbox *box, weft__mail mail, weft__pu
 {
     pthread_mutex_lock(&box->lock);
     weft__put_result result = put_locked(box, &mail, mode);
-    *ret_schedule = result <= WEFT__PUT_DISPLACED && schedule_locked(box);
+    *ret_schedule = box->state == WEFT__MAILBOX_OPEN && schedule_locked(box);
     pthread_mutex_unlock(&box->lock);
-    *ret_dropped_events = mail.event != NULL;
-    weft__mail_release(&mail);
+    *ret_dropped_events = 0;
+    if (result == WEFT__PUT_STORED || result == WEFT__PUT_FULL || result == WEFT__PUT_DEAD)
+        return result;
+    *ret_dropped_events = weft__mail_event(mail) != NULL;
+    weft__mail_release(mail);
     return result;
 }
 
@@ -141,29 +282,97 @@ bool weft__mailbox_miss(weft__mailbox *box, uint64_t n)
     return schedule;
 }
 
-bool weft__mailbox_take(weft__mailbox *box, weft__mail *ret_mail, uint64_t *ret_untold)
+/* ---- take ---- */
+
+void weft__mailbox_begin(weft__mailbox *box)
 {
     pthread_mutex_lock(&box->lock);
-    bool any = box->depth > 0 || box->untold > 0;
-    if (any) {
-        *ret_mail = box->depth > 0 ? pop_locked(box) : (weft__mail){0};
-        *ret_untold = box->untold;
-        box->untold = 0;
-        if (box->blocked > 0)
-            pthread_cond_signal(&box->room);
+    box->scheduled = false;
+    box->workers++;
+    pthread_mutex_unlock(&box->lock);
+}
+
+static void take_locked(weft__mailbox *box, unsigned max, weft__batch *batch)
+{
+    batch->untold = box->untold;
+    box->untold = 0;
+    unsigned top = WEFT__LANES;
+    while (top > 0 && box->lanes[top - 1].depth == 0)
+        top--;
+    box->in_hand = top;
+    atomic_store_explicit(&box->urgent, false, memory_order_relaxed);
+    if (top == 0)
+        return;
+    weft__lane *lane = &box->lanes[top - 1];
+    while (batch->count < max && lane->depth > 0)
+        batch->mails[batch->count++] = lane_pop(lane);
+    depth_set_locked(box, weft__mailbox_depth(box) - batch->count);
+    if (box->blocked > 0)
+        pthread_cond_broadcast(&box->room);
+}
+
+bool weft__mailbox_take(weft__mailbox *box, unsigned max, weft__batch *ret, bool *ret_schedule)
+{
+    ret->count = 0;
+    ret->untold = 0;
+    *ret_schedule = false;
+    pthread_mutex_lock(&box->lock);
+    if (!box->paused) {
+        take_locked(box, box->opts.concurrency > 1 ? 1 : max, ret);
+        *ret_schedule = schedule_locked(box);
     }
     pthread_mutex_unlock(&box->lock);
-    return any;
+    return ret->count > 0 || ret->untold > 0;
+}
+
+static void put_back_locked(weft__mailbox *box, weft__batch *batch, unsigned from)
+{
+    weft__lane *lane = &box->lanes[lane_of(batch->mails[from])];
+    depth_set_locked(box, weft__mailbox_depth(box) + batch->count - from);
+    while (batch->count > from)
+        lane_push_front(lane, batch->mails[--batch->count]);
+}
+
+static weft__put_result put_back_or_not_locked(weft__mailbox *box, weft__batch *batch, unsigned from)
+{
+    const weft__lane *lane = &box->lanes[lane_of(batch->mails[from])];
+    atomic_store_explicit(&box->urgent, false, memory_order_relaxed);
+    if (box->state != WEFT__MAILBOX_OPEN)
+        return refusal_locked(box);
+    if (lane->room - lane->depth < batch->count - from)
+        return WEFT__PUT_FULL;
+    put_back_locked(box, batch, from);
+    return WEFT__PUT_STORED;
+}
+
+weft__put_result weft__mailbox_put_back(weft__mailbox *box, weft__batch *batch, unsigned from,
+                                        uint64_t *ret_dropped_events)
+{
+    pthread_mutex_lock(&box->lock);
+    weft__put_result result = put_back_or_not_locked(box, batch, from);
+    pthread_mutex_unlock(&box->lock);
+    *ret_dropped_events = 0;
+    if (result == WEFT__PUT_STORED || result == WEFT__PUT_FULL)
+        return result;
+    while (batch->count > from) {
+        weft__mail mail = batch->mails[--batch->count];
+        *ret_dropped_events += weft__mail_event(mail) != NULL;
+        weft__mail_release(mail);
+    }
+    return result;
 }
 
 bool weft__mailbox_rest(weft__mailbox *box)
 {
     pthread_mutex_lock(&box->lock);
-    box->scheduled = box->depth > 0 || box->untold > 0;
-    bool more = box->scheduled;
+    box->workers--;
+    box->in_hand = 0;
+    bool schedule = schedule_locked(box);
     pthread_mutex_unlock(&box->lock);
-    return more;
+    return schedule;
 }
+
+/* ---- states ---- */
 
 uint64_t weft__mailbox_set_state(weft__mailbox *box, weft__mailbox_state state)
 {
@@ -173,16 +382,18 @@ uint64_t weft__mailbox_set_state(weft__mailbox *box, weft__mailbox_state state)
         box->state = state;
     if (box->state != WEFT__MAILBOX_OPEN) {
         dropped = empty_locked(box);
+        atomic_store_explicit(&box->urgent, true, memory_order_relaxed);
         pthread_cond_broadcast(&box->room);
     }
     pthread_mutex_unlock(&box->lock);
     return dropped;
 }
 
-uint32_t weft__mailbox_depth(weft__mailbox *box)
+bool weft__mailbox_pause(weft__mailbox *box, bool paused)
 {
     pthread_mutex_lock(&box->lock);
-    uint32_t depth = box->depth;
+    box->paused = paused;
+    bool schedule = schedule_locked(box);
     pthread_mutex_unlock(&box->lock);
-    return depth;
+    return schedule;
 }

@@ -62,6 +62,7 @@ static weft__job *pop_locked(weft__pool *pool)
     if (pool->head == NULL)
         pool->tail = &pool->head;
     job->next = NULL;
+    atomic_fetch_sub_explicit(&pool->queued, 1, memory_order_relaxed);
     return job;
 }
 
@@ -123,13 +124,17 @@ weft_status weft__pool_start(weft__pool *pool)
     return status;
 }
 
-void weft__pool_push(weft__pool *pool, weft__job *job)
+void weft__pool_push(weft__pool *pool, weft__job *jobs)
 {
+    if (jobs == NULL)
+        return;
     pthread_mutex_lock(&pool->lock);
-    job->next = NULL;
-    *pool->tail = job;
-    pool->tail = &job->next;
-    pthread_cond_signal(&pool->work);
+    *pool->tail = jobs;
+    for (; jobs != NULL; jobs = jobs->next) {
+        pool->tail = &jobs->next;
+        atomic_fetch_add_explicit(&pool->queued, 1, memory_order_relaxed);
+        pthread_cond_signal(&pool->work);
+    }
     pthread_mutex_unlock(&pool->lock);
 }
 

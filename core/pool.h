@@ -3,13 +3,14 @@
 #define WEFT_CORE_POOL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "weft/status.h"
 
 /* Embedded in what is to be run; a job must not be pushed again before the pool has run it. */
 typedef struct weft__job {
-    struct weft__job *next; /* [pool lock] */
+    struct weft__job *next; /* the pusher's, then [pool lock] */
 } weft__job;
 
 /* Runs one turn of a job on worker 0..workers-1. */
@@ -26,6 +27,7 @@ typedef struct weft__pool {
     pthread_cond_t work;               /* [lock] */
     pthread_cond_t idle;               /* [lock] */
     weft__job *head, **tail;           /* [lock] */
+    atomic_uint queued;                /* [lock] to write: jobs in the list */
     unsigned started;                  /* [lock] */
     unsigned running;                  /* [lock] jobs being run */
     unsigned idle_waiters;             /* [lock] */
@@ -41,8 +43,13 @@ void weft__pool_fini(weft__pool *pool);
 /* Starts the threads that are missing. The threads take no signals. Returns OK, or FULL if the system gives no thread
  * at all. */
 weft_status weft__pool_start(weft__pool *pool);
-/* Queues a job behind the others. */
-void weft__pool_push(weft__pool *pool, weft__job *job);
+/* Queues jobs, linked by `next`, behind the others. NULL is fine. */
+void weft__pool_push(weft__pool *pool, weft__job *jobs);
+/* Whether a job waits for a worker. */
+static inline bool weft__pool_has_queued(const weft__pool *pool)
+{
+    return atomic_load_explicit(&pool->queued, memory_order_relaxed) != 0;
+}
 /* Whether the calling thread may wait for what other jobs must do: any thread but a worker may, and a worker as long as
  * another one is left to run those jobs. If so, call weft__pool_wait_end afterwards. */
 bool weft__pool_wait_begin(weft__pool *pool);

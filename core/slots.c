@@ -1,230 +1,315 @@
-/* core/slots.c: reader slots: claiming them, and waiting for what runs in them.
+/* core/slots.c: the slots of threads: giving them out, and waiting for what runs in them.
  *
- * The protocol and its orderings stand in slots.h. A thread is known by the address of a thread-local byte; that
- * address may come back in a later thread, which is harmless: a thread that has ended holds no slot and waits for
- * nothing.
- *
- * Simplification: a search walks the slots in order. Should hundreds of publishes run at once, give each thread the
- * block it found room in last time. */
+ * The protocol and its orderings stand in slots.h. A thread is known by the address of a thread-local byte. When it
+ * ends, its slots in all living dispatchers are set free; that is what the list of all is for.
+ * Lock order: list of all > lock of one. Simplification: every look walks all slots, one for each thread that has ever
+ * published at the same time as the others; with thousands of threads, keep those with a level in use in a list. */
 #include "core/slots.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/deadline.h"
 
+_Thread_local weft__slot_cache weft__slot_cached[WEFT__SLOT_CACHE];
 static _Thread_local char thread_mark;
-static _Thread_local unsigned thread_home; /* plus 1; 0: not chosen yet */
-static atomic_uint threads_seen;
 
-/* Guard of a worker's slot: not NULL, and no snapshot. */
-static char reserved_mark;
-#define RESERVED ((struct weft__snapshot *)(void *)&reserved_mark)
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+static weft__slots *all; /* [all_lock] */
+static _Atomic uint64_t last_serial;
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t key; /* const after key_once; its destructor runs at the end of a thread */
+static bool key_there;    /* const after key_once */
 
-static unsigned home_slot(void)
+/* Guard of a worker's level: not NULL, and no snapshot. */
+static char worker_mark;
+#define WORKER ((struct weft__snapshot *)(void *)&worker_mark)
+
+static weft__slot *slot_first(weft__slots *slots)
 {
-    if (thread_home == 0)
-        thread_home = 1 + atomic_fetch_add_explicit(&threads_seen, 1, memory_order_relaxed) % WEFT__SLOTS_A_BLOCK;
-    /* Five apart, so that nested publishes of one thread stay clear of its neighbours'. */
-    return (thread_home - 1) * 5 % WEFT__SLOTS_A_BLOCK;
+    return atomic_load_explicit(&slots->first, memory_order_acquire);
 }
 
-static weft__slot_block *block_create(unsigned first_index)
+/* ---- threads that come and go ---- */
+
+static void thread_leaves_locked(weft__slots *slots)
 {
-    weft__slot_block *block = aligned_alloc(WEFT__CACHE_LINE, sizeof *block);
-    if (block == NULL)
-        return NULL;
-    atomic_init(&block->next, NULL);
-    for (unsigned i = 0; i < WEFT__SLOTS_A_BLOCK; i++) {
-        weft__slot *slot = &block->slots[i];
-        atomic_init(&slot->guard, NULL);
-        atomic_init(&slot->running, 0);
-        atomic_init(&slot->owner, NULL);
-        atomic_init(&slot->finished, 0);
-        slot->index = first_index + i;
-        for (size_t c = 0; c < WEFT__COUNT_COUNT; c++)
-            atomic_init(&slot->counters.totals[c], 0);
-        for (size_t t = 0; t < WEFT_EVENT_TYPE_COUNT; t++)
-            atomic_init(&slot->counters.by_type[t], 0);
+    pthread_mutex_lock(&slots->lock);
+    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot->next)
+        if (atomic_load(&slot->owner) == &thread_mark)
+            atomic_store(&slot->owner, NULL);
+    pthread_mutex_unlock(&slots->lock);
+}
+
+static void thread_leaves(void *mark)
+{
+    (void)mark;
+    memset(weft__slot_cached, 0, sizeof weft__slot_cached);
+    pthread_mutex_lock(&all_lock);
+    for (weft__slots *slots = all; slots != NULL; slots = slots->next_all)
+        thread_leaves_locked(slots);
+    pthread_mutex_unlock(&all_lock);
+}
+
+static void key_make(void)
+{
+    key_there = pthread_key_create(&key, thread_leaves) == 0;
+}
+
+static bool pages_fill(weft__slot *slot, uint32_t pages)
+{
+    for (uint32_t i = 0; i < pages; i++) {
+        if (atomic_load(&slot->tallies[i]) != NULL)
+            continue;
+        weft__tally *page = calloc(WEFT__TALLY_PAGE, sizeof *page);
+        if (page == NULL)
+            return false;
+        atomic_store(&slot->tallies[i], page);
     }
-    return block;
+    return true;
 }
+
+static void slot_free(weft__slot *slot)
+{
+    for (uint32_t i = 0; i < WEFT__TALLY_PAGES; i++)
+        free(atomic_load(&slot->tallies[i]));
+    free(slot);
+}
+
+static weft__slot *slot_create_locked(weft__slots *slots)
+{
+    weft__slot *slot = aligned_alloc(WEFT__CACHE_LINE, sizeof *slot);
+    if (slot == NULL)
+        return NULL;
+    memset(slot, 0, sizeof *slot);
+    if (!pages_fill(slot, slots->tally_pages)) {
+        slot_free(slot);
+        return NULL;
+    }
+    slot->next = slot_first(slots);
+    atomic_store(&slot->owner, &thread_mark);
+    atomic_store_explicit(&slots->first, slot, memory_order_release);
+    return slot;
+}
+
+/* The slot this thread has, or one that an ended thread has left, or a new one. */
+static weft__slot *slot_take_locked(weft__slots *slots)
+{
+    weft__slot *left = NULL;
+    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot->next) {
+        const void *owner = atomic_load(&slot->owner);
+        if (owner == &thread_mark)
+            return slot;
+        if (owner == NULL)
+            left = slot;
+    }
+    if (left == NULL)
+        return slot_create_locked(slots);
+    atomic_store(&left->owner, &thread_mark);
+    return left;
+}
+
+weft__slot *weft__slot_find(weft__slots *slots)
+{
+    if (pthread_setspecific(key, &thread_mark) != 0)
+        return NULL;
+    pthread_mutex_lock(&slots->lock);
+    weft__slot *slot = slot_take_locked(slots);
+    pthread_mutex_unlock(&slots->lock);
+    if (slot != NULL)
+        weft__slot_cached[slots->serial % WEFT__SLOT_CACHE] = (weft__slot_cache){slots->serial, slot};
+    return slot;
+}
+
+weft__level *weft__slot_begin_worker(weft__slot *slot)
+{
+    weft__guard none;
+    atomic_init(&none, WORKER);
+    return weft__slot_begin(slot, &none);
+}
+
+/* ---- init, fini ---- */
 
 weft_status weft__slots_init(weft__slots *slots)
 {
-    atomic_init(&slots->waiters, 0);
-    slots->waiting = NULL;
-    slots->first = block_create(0);
-    if (slots->first == NULL)
+    weft__fence_init();
+    (void)pthread_once(&key_once, key_make);
+    memset(slots, 0, sizeof *slots);
+    if (!key_there)
+        return WEFT_NO_MEMORY;
+    slots->tallies_used = calloc(WEFT__TALLIES_MAX / 64, sizeof *slots->tallies_used);
+    if (slots->tallies_used == NULL)
         return WEFT_NO_MEMORY;
     if (pthread_mutex_init(&slots->lock, NULL) != 0)
-        goto err_block;
+        goto err_tallies;
     if (weft__cond_init(&slots->left) != 0)
         goto err_lock;
+    slots->serial = atomic_fetch_add(&last_serial, 1) + 1;
+    pthread_mutex_lock(&all_lock);
+    slots->next_all = all;
+    all = slots;
+    pthread_mutex_unlock(&all_lock);
     return WEFT_OK;
 err_lock:
     pthread_mutex_destroy(&slots->lock);
-err_block:
-    free(slots->first);
+err_tallies:
+    free(slots->tallies_used);
     return WEFT_NO_MEMORY;
+}
+
+static void all_remove(const weft__slots *slots)
+{
+    pthread_mutex_lock(&all_lock);
+    weft__slots **link = &all;
+    while (*link != slots)
+        link = &(*link)->next_all;
+    *link = slots->next_all;
+    pthread_mutex_unlock(&all_lock);
 }
 
 void weft__slots_fini(weft__slots *slots)
 {
-    weft__slot_block *next;
-    for (weft__slot_block *block = slots->first; block != NULL; block = next) {
-        next = atomic_load(&block->next);
-        free(block);
+    all_remove(slots);
+    weft__slot *next;
+    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = next) {
+        next = slot->next;
+        slot_free(slot);
     }
     pthread_cond_destroy(&slots->left);
     pthread_mutex_destroy(&slots->lock);
+    free(slots->tallies_used);
 }
 
-/* ---- claiming ---- */
+/* ---- tallies ---- */
 
-static weft__slot *block_claim(weft__slot_block *block, struct weft__snapshot *guarded)
+static uint32_t tally_free_index_locked(const weft__slots *slots)
 {
-    unsigned home = home_slot();
-    for (unsigned i = 0; i < WEFT__SLOTS_A_BLOCK; i++) {
-        weft__slot *slot = &block->slots[(home + i) % WEFT__SLOTS_A_BLOCK];
-        struct weft__snapshot *none = NULL;
-        if (atomic_load_explicit(&slot->guard, memory_order_relaxed) == NULL &&
-            atomic_compare_exchange_strong(&slot->guard, &none, guarded))
-            return slot;
+    uint32_t word = 0;
+    while (word < WEFT__TALLIES_MAX / 64 && slots->tallies_used[word] == UINT64_MAX)
+        word++;
+    return word * 64 + (word < WEFT__TALLIES_MAX / 64 ? (uint32_t)__builtin_ctzll(~slots->tallies_used[word]) : 0);
+}
+
+static weft_status tally_alloc_locked(weft__slots *slots, uint32_t *ret)
+{
+    uint32_t index = tally_free_index_locked(slots);
+    if (index >= WEFT__TALLIES_MAX)
+        return WEFT_FULL;
+    uint32_t pages = index / WEFT__TALLY_PAGE + 1;
+    if (pages > slots->tally_pages) {
+        for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot->next)
+            if (!pages_fill(slot, pages))
+                return WEFT_NO_MEMORY;
+        slots->tally_pages = pages;
     }
-    return NULL;
+    slots->tallies_used[index / 64] |= UINT64_C(1) << (index % 64);
+    *ret = index;
+    return WEFT_OK;
 }
 
-/* The block after this one; made if it is the last. */
-static weft__slot_block *block_after(weft__slots *slots, weft__slot_block *block)
+weft_status weft__tally_alloc(weft__slots *slots, uint32_t *ret)
 {
-    weft__slot_block *next = atomic_load(&block->next);
-    if (next != NULL)
-        return next;
     pthread_mutex_lock(&slots->lock);
-    next = atomic_load(&block->next);
-    if (next == NULL) {
-        next = block_create(block->slots[0].index + WEFT__SLOTS_A_BLOCK);
-        atomic_store(&block->next, next);
-    }
+    weft_status status = tally_alloc_locked(slots, ret);
     pthread_mutex_unlock(&slots->lock);
-    return next;
+    return status;
 }
 
-static weft__slot *slot_find(weft__slots *slots, struct weft__snapshot *guarded)
+void weft__tally_clear(weft__slots *slots, uint32_t index)
 {
-    for (weft__slot_block *block = slots->first; block != NULL; block = block_after(slots, block)) {
-        weft__slot *slot = block_claim(block, guarded);
-        if (slot != NULL)
-            return slot;
+    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot->next) {
+        weft__tally *tally = weft__slot_tally(slot, weft__tally_place_of(index));
+        atomic_store_explicit(&tally->handled, 0, memory_order_relaxed);
+        atomic_store_explicit(&tally->last, 0, memory_order_relaxed);
     }
-    return NULL;
 }
 
-void weft__slot_adopt(weft__slot *slot)
+void weft__tally_free(weft__slots *slots, uint32_t index)
 {
-    atomic_store_explicit(&slot->owner, &thread_mark, memory_order_relaxed);
+    pthread_mutex_lock(&slots->lock);
+    weft__tally_clear(slots, index);
+    slots->tallies_used[index / 64] &= ~(UINT64_C(1) << (index % 64));
+    pthread_mutex_unlock(&slots->lock);
 }
 
-weft__slot *weft__slot_claim(weft__slots *slots, weft__guard *current)
+uint64_t weft__tally_sum(weft__slots *slots, uint32_t index, uint64_t *ret_last)
 {
-    struct weft__snapshot *guarded = atomic_load(current);
-    weft__slot *slot = slot_find(slots, guarded);
-    if (slot == NULL)
-        return NULL;
-    weft__slot_adopt(slot);
-    /* Only what is still current after the guard was raised is safe from being freed. */
-    for (struct weft__snapshot *now = atomic_load(current); now != guarded; now = atomic_load(current)) {
-        guarded = now;
-        atomic_store(&slot->guard, guarded);
+    uint64_t handled = 0, last = 0;
+    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot->next) {
+        const weft__tally *tally = weft__slot_tally(slot, weft__tally_place_of(index));
+        handled += weft__count_read(&tally->handled);
+        uint64_t theirs = weft__count_read(&tally->last);
+        last = theirs > last ? theirs : last;
     }
-    return slot;
-}
-
-static void slot_finish(weft__slot *slot)
-{
-    uint64_t finished = atomic_load_explicit(&slot->finished, memory_order_relaxed);
-    atomic_store_explicit(&slot->finished, finished + 1, memory_order_release);
-}
-
-void weft__slot_release(weft__slots *slots, weft__slot *slot)
-{
-    atomic_store_explicit(&slot->running, 0, memory_order_release);
-    slot_finish(slot);
-    atomic_store(&slot->guard, NULL);
-    if (atomic_load(&slots->waiters) != 0)
-        weft__slots_notify(slots);
-}
-
-weft__slot *weft__slot_reserve(weft__slots *slots)
-{
-    return slot_find(slots, RESERVED);
-}
-
-void weft__slot_rest(weft__slots *slots, weft__slot *slot)
-{
-    slot_finish(slot);
-    weft__slot_enter(slots, slot, 0);
+    *ret_last = last;
+    return handled;
 }
 
 /* ---- looking at all of them ---- */
 
-static weft__slot *slot_first(weft__slots *slots)
-{
-    return &slots->first->slots[0];
-}
-
-static weft__slot *slot_next(weft__slots *slots, weft__slot *slot)
-{
-    weft__slot_block *block = slots->first;
-    for (unsigned i = slot->index / WEFT__SLOTS_A_BLOCK; i > 0; i--)
-        block = atomic_load(&block->next);
-    unsigned place = slot->index % WEFT__SLOTS_A_BLOCK;
-    if (place + 1 < WEFT__SLOTS_A_BLOCK)
-        return &block->slots[place + 1];
-    block = atomic_load(&block->next);
-    return block != NULL ? &block->slots[0] : NULL;
-}
-
 static bool slot_owned_here(const weft__slot *slot)
 {
-    return atomic_load(&slot->guard) != NULL &&
-           atomic_load_explicit(&slot->owner, memory_order_relaxed) == &thread_mark;
+    return atomic_load_explicit(&slot->owner, memory_order_relaxed) == &thread_mark;
 }
 
-static bool slot_busy(const weft__slot *slot)
+/* Levels are a stack: the first one free ends the search. */
+static bool level_used(const weft__slot *slot, unsigned i)
 {
-    const struct weft__snapshot *guarded = atomic_load(&slot->guard);
-    return guarded == RESERVED ? atomic_load(&slot->running) != 0 : guarded != NULL;
+    return i < WEFT_PUBLISH_DEPTH_MAX && atomic_load_explicit(&slot->levels[i].guard, memory_order_acquire) != NULL;
+}
+
+static bool slot_guards(const weft__slot *slot, const struct weft__snapshot *snapshot)
+{
+    for (unsigned i = 0; level_used(slot, i); i++)
+        if (atomic_load_explicit(&slot->levels[i].guard, memory_order_acquire) == snapshot)
+            return true;
+    return false;
+}
+
+static bool slot_runs(const weft__slot *slot, uint64_t id)
+{
+    for (unsigned i = 0; level_used(slot, i); i++)
+        if (atomic_load_explicit(&slot->levels[i].running, memory_order_acquire) == id)
+            return true;
+    return false;
 }
 
 bool weft__slots_guard(weft__slots *slots, const struct weft__snapshot *snapshot)
 {
-    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot_next(slots, slot))
-        if (atomic_load(&slot->guard) == snapshot)
+    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot->next)
+        if (slot_guards(slot, snapshot))
             return true;
     return false;
 }
 
 bool weft__slots_held_here(weft__slots *slots)
 {
-    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot_next(slots, slot))
-        if (slot_owned_here(slot) && slot_busy(slot))
-            return true;
+    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot->next)
+        if (slot_owned_here(slot))
+            return slot->depth > 0;
     return false;
 }
 
 bool weft__slots_running_here(weft__slots *slots, uint64_t id)
 {
-    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot_next(slots, slot))
-        if (slot_owned_here(slot) && atomic_load_explicit(&slot->running, memory_order_relaxed) == id)
-            return true;
+    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot->next)
+        if (slot_owned_here(slot))
+            return slot_runs(slot, id);
     return false;
 }
 
-void weft__slots_each(weft__slots *slots, void (*visit)(const weft__counters *counters, void *user), void *user)
+uint32_t weft__slots_running(weft__slots *slots, uint64_t id)
 {
-    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot_next(slots, slot))
-        visit(&slot->counters, user);
+    uint32_t count = 0;
+    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot->next)
+        count += slot_runs(slot, id);
+    return count;
+}
+
+void weft__slots_each(weft__slots *slots, void (*visit)(weft__slot *slot, void *user), void *user)
+{
+    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot->next)
+        visit(slot, user);
 }
 
 /* ---- waiting ---- */
@@ -234,14 +319,6 @@ void weft__slots_notify(weft__slots *slots)
     pthread_mutex_lock(&slots->lock);
     pthread_cond_broadcast(&slots->left);
     pthread_mutex_unlock(&slots->lock);
-}
-
-static bool runs_anywhere(weft__slots *slots, uint64_t id)
-{
-    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot_next(slots, slot))
-        if (atomic_load(&slot->running) == id)
-            return true;
-    return false;
 }
 
 static const weft__waiter *waiter_of_locked(const weft__slots *slots, const void *thread)
@@ -257,8 +334,8 @@ static const weft__waiter *waiter_of_locked(const weft__slots *slots, const void
  * the one who would close it finds out here; so the recursion ends. */
 static bool waits_for_me_locked(weft__slots *slots, uint64_t id)
 {
-    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot_next(slots, slot)) {
-        if (atomic_load(&slot->running) != id)
+    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot->next) {
+        if (!slot_runs(slot, id))
             continue;
         const void *owner = atomic_load_explicit(&slot->owner, memory_order_relaxed);
         const weft__waiter *waiter = owner != &thread_mark ? waiter_of_locked(slots, owner) : NULL;
@@ -278,31 +355,37 @@ static void waiter_remove_locked(weft__slots *slots, const weft__waiter *waiter)
 
 void weft__slots_wait_for(weft__slots *slots, uint64_t id)
 {
-    if (!runs_anywhere(slots, id) || weft__slots_running_here(slots, id))
+    weft__fence_heavy();
+    if (weft__slots_running(slots, id) == 0 || weft__slots_running_here(slots, id))
         return;
     pthread_mutex_lock(&slots->lock);
     weft__waiter self = {.thread = &thread_mark, .id = id, .next = slots->waiting};
     slots->waiting = &self;
     atomic_fetch_add(&slots->waiters, 1);
+    weft__fence_heavy();
     if (!waits_for_me_locked(slots, id))
-        while (runs_anywhere(slots, id))
+        while (weft__slots_running(slots, id) != 0)
             (void)weft__cond_wait(&slots->left, &slots->lock, NULL);
     atomic_fetch_sub(&slots->waiters, 1);
     waiter_remove_locked(slots, &self);
     pthread_mutex_unlock(&slots->lock);
 }
 
-static bool claim_lasts(const weft__slot *slot, uint64_t finished)
+/* The outermost level of a thread lasts as long as any; a worker's that runs nobody's code is none. */
+static bool slot_lasts(const weft__slot *slot, uint64_t calls)
 {
-    return slot_busy(slot) && atomic_load_explicit(&slot->finished, memory_order_acquire) == finished;
+    const struct weft__snapshot *guarded = atomic_load_explicit(&slot->levels[0].guard, memory_order_acquire);
+    if (guarded == NULL || atomic_load_explicit(&slot->calls, memory_order_acquire) != calls)
+        return false;
+    return guarded != WORKER || atomic_load_explicit(&slot->levels[0].running, memory_order_acquire) != 0;
 }
 
 static bool slot_quiesce_locked(weft__slots *slots, weft__slot *slot, const struct timespec *deadline)
 {
-    uint64_t finished = atomic_load_explicit(&slot->finished, memory_order_acquire);
-    while (claim_lasts(slot, finished))
+    uint64_t calls = atomic_load_explicit(&slot->calls, memory_order_acquire);
+    while (slot_lasts(slot, calls))
         if (!weft__cond_wait(&slots->left, &slots->lock, deadline))
-            return !claim_lasts(slot, finished);
+            return !slot_lasts(slot, calls);
     return true;
 }
 
@@ -311,7 +394,8 @@ bool weft__slots_quiesce(weft__slots *slots, const struct timespec *deadline)
     bool quiet = true;
     pthread_mutex_lock(&slots->lock);
     atomic_fetch_add(&slots->waiters, 1);
-    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot_next(slots, slot))
+    weft__fence_heavy();
+    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot->next)
         quiet = quiet && slot_quiesce_locked(slots, slot, deadline);
     atomic_fetch_sub(&slots->waiters, 1);
     pthread_mutex_unlock(&slots->lock);

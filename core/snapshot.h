@@ -1,19 +1,45 @@
 /* core/snapshot.h: the subscriptions at one moment, as publishers read them.
  *
- * Never changed once published: every change makes a new one. Freed when it is no longer current and no slot guards it.
- */
+ * Never changed once published: every change makes a new one. It lists its subscriptions in chunks of up to 64, which
+ * snapshots share: a change makes one chunk anew. A chunk holds a word for each event type with a bit for each of its
+ * subscriptions that wants it. Freed when it is no longer current and no slot guards it. */
 #ifndef WEFT_CORE_SNAPSHOT_H
 #define WEFT_CORE_SNAPSHOT_H
 
+#include "core/intercept.h"
+#include "core/rate_limit.h"
 #include "core/subscription.h"
 #include "weft/tap.h"
 
-/* What a publisher looks at first, side by side; `sub` holds the rest. */
+enum { WEFT__CHUNK_MAX = 64 };
+
+/* What a publisher looks at; `sub` holds the rest. */
 typedef struct weft__entry {
-    weft__type_set types;
-    const weft__filter *filter; /* the subscription's */
-    weft__subscription *sub;    /* a reference */
+    _Alignas(WEFT__CACHE_LINE) weft_handler_fn handler;
+    void *user;
+    uint64_t id;
+    const weft__conditions *conditions; /* NULL: the type alone decides */
+    weft__subscription *sub;            /* a reference */
+    weft__tally_place tally;
 } weft__entry;
+
+typedef struct weft__chunk {
+    atomic_uint refs;
+    unsigned count;
+    weft__type_set types;                  /* union over the entries */
+    uint32_t remote_topics;                /* that some entry wants from other hosts */
+    uint64_t unasked;                      /* entries without conditions */
+    uint64_t open;                         /* entries whose state needs no look while nothing changes */
+    uint64_t plain;                        /* entries that are both */
+    uint64_t wants[WEFT_EVENT_TYPE_COUNT]; /* entries that want this type */
+    weft__entry entries[];                 /* in the order of subscribing, which is that of the ids */
+} weft__chunk;
+
+typedef struct weft__entries {
+    weft__type_set types;
+    size_t chunk_count;
+    weft__chunk **chunks; /* a reference each */
+} weft__entries;
 
 typedef struct weft__tap {
     const weft_tap_ops *ops; /* NULL: none */
@@ -21,32 +47,43 @@ typedef struct weft__tap {
     uint64_t id; /* drawn like a subscription's */
 } weft__tap;
 
-typedef struct weft__entries {
-    weft__type_set types; /* union over the list */
-    size_t count;
-    weft__entry *list; /* in the order of subscribing */
-} weft__entries;
+/* What every local publish passes before it is matched. References. */
+typedef struct weft__gates {
+    weft__tap tap;
+    weft__limiter *limiter;           /* NULL: none */
+    weft__interceptors *interceptors; /* NULL: none */
+} weft__gates;
 
 typedef struct weft__snapshot {
     weft__entries queued;
     weft__entries inline_;
-    weft__tap tap;
+    weft__gates gates;
+    weft__type_set careful; /* types of which not all takers are inline, or that pass a gate */
     struct weft__snapshot *next_retired;
 } weft__snapshot;
 
-/* Copies a snapshot (NULL: empty) without the dead, with `add` (may be NULL) appended. Returns NULL when memory is out.
- */
-weft__snapshot *weft__snapshot_create(const weft__snapshot *from, weft__subscription *add);
+/* What the next snapshot has that the last had not. */
+typedef struct weft__change {
+    weft__subscription *add;    /* NULL: none */
+    weft__subscription *remove; /* NULL: none */
+    weft__subscription *renew;  /* its state has changed; NULL: none */
+    const weft__gates *gates;   /* NULL: the same */
+    bool all_careful;           /* history, or a rule of the dispatcher, wants to see every event */
+} weft__change;
+
+/* Makes the snapshot after `from` (NULL: the first). Returns NULL when memory is out. */
+weft__snapshot *weft__snapshot_create(const weft__snapshot *from, const weft__change *change);
 void weft__snapshot_destroy(weft__snapshot *snapshot);
 
-/* Three questions about the living; the dead may still be listed. */
+/* Finds one that has not ended. */
 weft__subscription *weft__snapshot_find(const weft__snapshot *snapshot, uint64_t id);
-uint32_t weft__snapshot_count(const weft__snapshot *snapshot);
+/* Stores the ids after `after` in rising order of the two lists taken together. Returns their number. */
+size_t weft__snapshot_ids(const weft__snapshot *snapshot, uint64_t after, weft_subscription *ret, size_t max);
 /* The topics that some subscription wants from other hosts. */
 uint32_t weft__snapshot_remote_topics(const weft__snapshot *snapshot);
 
 /* Replaces *current, frees what nobody guards any more, and leaves the rest on *retired, which holds at most one
- * snapshot for each slot in use. The caller holds the lock of both. */
+ * snapshot for each level in use. The caller holds the lock of both. */
 void weft__snapshot_replace_locked(weft__slots *slots, weft__guard *current, weft__snapshot **retired,
                                    weft__snapshot *next);
 

@@ -1,4 +1,4 @@
-/* core/subscription.h: one subscription: what it wants, whom it calls, its mailbox and its statistics.
+/* core/subscription.h: one subscription: what it wants, whom it calls, and its statistics.
  *
  * Referenced by the snapshots that list it and by the pool while it is scheduled; the last to let go frees it. */
 #ifndef WEFT_CORE_SUBSCRIPTION_H
@@ -8,54 +8,96 @@
 
 #include "core/filter_private.h"
 #include "core/mailbox.h"
+#include "core/name.h"
 #include "core/pool.h"
 #include "core/slots.h"
 
-enum { WEFT__STRIPES = 8, WEFT__SAMPLE_EVERY = 1024 };
+enum { WEFT__SAMPLE_EVERY = 1024 };
 
-/* One cache line of counters; publishers on different slots mostly find different ones. */
-typedef struct weft__stripe {
-    _Alignas(WEFT__CACHE_LINE) _Atomic uint64_t handled;
-    _Atomic uint64_t errors;
+/* Bits of weft__subscription.state; without any it is open. */
+enum {
+    WEFT__SUB_DEAD = 1,      /* unsubscribed, or a one-shot that has been used; set once */
+    WEFT__SUB_PAUSED = 2,    /* by its user */
+    WEFT__SUB_SUSPENDED = 4, /* it failed too often */
+};
+
+/* What only a queued subscription has. */
+typedef struct weft__queue {
+    weft__job job;
+    struct weft__subscription *owner; /* const after create */
+    weft__mailbox mailbox;            /* own lock */
     _Atomic uint64_t dropped_overflow;
     _Atomic uint64_t expired;
-    _Atomic uint64_t handler_ns;
-    _Atomic uint64_t handler_timed;
-    _Atomic uint64_t last; /* accepted_ms << 8 | type of the last event handled */
-} weft__stripe;
+} weft__queue;
 
 typedef struct weft__subscription {
     uint64_t id; /* const after subscribe */
     atomic_uint refs;
-    atomic_bool dead;        /* set once; no handler begins after it */
-    weft_handler_fn handler; /* const after create, as all below */
+    atomic_uint state;     /* WEFT__SUB_* */
+    atomic_uint failures;  /* events in a row */
+    uint32_t failures_max; /* const after create, as all below; 0: any number */
+    uint32_t attempts;     /* at least 1 */
+    uint32_t tally;
+    bool once;
+    weft_handler_fn handler;
     weft_lost_fn on_lost;
     void *user;
-    weft__filter *filter;
-    bool queued;
-    char name[64];
-    weft__job job;         /* queued only, as the next */
-    weft__mailbox mailbox; /* own lock */
-    weft__stripe stripes[WEFT__STRIPES];
+    weft__filter filter;
+    weft__slots *slots; /* the dispatcher's, as the next */
+    weft__symbols *symbols;
+    char *name;         /* NULL: none */
+    weft__queue *queue; /* NULL: inline */
+    _Atomic uint64_t errors;
+    _Atomic uint64_t stalls;
+    _Atomic uint64_t handler_ns;
+    _Atomic uint64_t handler_timed;
+    _Atomic uint32_t dead_letters;
+    _Atomic uint32_t skipped_paused;
 } weft__subscription;
 
-/* Creates one with one reference, without an id. Returns OK, INVALID or NO_MEMORY. */
-weft_status weft__subscription_create(const weft_filter *filter, const weft_subscribe_opts *opts,
-                                      weft_handler_fn handler, void *user, weft__subscription **ret);
+/* Whom a subscription belongs to. */
+typedef struct weft__home {
+    weft__slots *slots;
+    weft__symbols *symbols;
+} weft__home;
+
+/* Creates one with one reference, without an id. Returns OK, INVALID, FULL or NO_MEMORY. */
+weft_status weft__subscription_create(const weft__home *home, const weft_filter *filter,
+                                      const weft_subscribe_opts *opts, weft_handler_fn handler, void *user,
+                                      weft__subscription **ret);
 void weft__subscription_ref(weft__subscription *sub);
 void weft__subscription_unref(weft__subscription *sub);
 
 weft__subscription *weft__subscription_of_job(weft__job *job);
 
-static inline weft__stripe *weft__subscription_stripe(weft__subscription *sub, const weft__slot *slot)
+static inline bool weft__subscription_has_ended(const weft__subscription *sub)
 {
-    return &sub->stripes[slot->index % WEFT__STRIPES];
+    return (atomic_load_explicit(&sub->state, memory_order_acquire) & WEFT__SUB_DEAD) != 0;
 }
 
-/* Calls the handler and counts the call in the holder's slot and in the subscription's statistics. */
-void weft__subscription_handle(weft__subscription *sub, weft__slot *slot, const weft_clock *clock,
-                               const weft_event *event);
+/* Whether each event must ask the subscription's state, beyond whether it has ended. */
+static inline bool weft__subscription_is_special(const weft__subscription *sub)
+{
+    return sub->once || sub->attempts > 1 || sub->failures_max > 0 || atomic_load(&sub->state) != 0;
+}
+
+/* Calls the handler, timed. */
+weft_status weft__subscription_call_timed(weft__subscription *sub, const weft_clock *clock, const weft_event *event);
+
+/* Calls the handler, and takes the time of every 1,024th call on this thread. */
+static inline weft_status weft__subscription_call(weft__subscription *sub, uint64_t handled, const weft_clock *clock,
+                                                  const weft_event *event)
+{
+    return __builtin_expect(handled % WEFT__SAMPLE_EVERY == 0, 0) ? weft__subscription_call_timed(sub, clock, event)
+                                                                  : sub->handler(event, sub->user);
+}
+
+static inline uint64_t weft__tally_last(const weft_event *event)
+{
+    return (uint64_t)event->timestamp_ms << 8 | weft__type_index(event->type);
+}
 
 void weft__subscription_read_stats(weft__subscription *sub, weft_subscription_stats *ret);
+void weft__subscription_reset_stats(weft__subscription *sub);
 
 #endif

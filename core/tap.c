@@ -20,9 +20,9 @@ static interest interest_now(weft_dispatcher *d)
 {
     interest now = {0};
     pthread_mutex_lock(&d->writer);
-    const weft__snapshot *snapshot = atomic_load(&d->current);
+    const weft__snapshot *snapshot = weft__current_locked(d);
     if (atomic_load(&d->tap_id) != 0)
-        now = (interest){.tap = snapshot->tap, .topics = weft__snapshot_remote_topics(snapshot)};
+        now = (interest){.tap = snapshot->gates.tap, .topics = weft__snapshot_remote_topics(snapshot)};
     pthread_mutex_unlock(&d->writer);
     return now;
 }
@@ -62,13 +62,13 @@ static weft_status tap_set_locked(weft_dispatcher *d, const weft_tap_ops *ops, v
 {
     if (atomic_load(&d->tap_id) != 0)
         return WEFT_EXISTS;
-    weft__snapshot *next = weft__snapshot_create(atomic_load(&d->current), NULL);
-    if (next == NULL)
-        return WEFT_NO_MEMORY;
-    next->tap = (weft__tap){.ops = ops, .user = user, .id = ++d->last_id};
-    atomic_store(&d->tap_id, next->tap.id);
-    weft__snapshot_replace_locked(&d->slots, &d->current, &d->retired, next);
-    return WEFT_OK;
+    weft__gates gates = weft__current_locked(d)->gates;
+    gates.tap = (weft__tap){.ops = ops, .user = user, .id = ++d->last_id};
+    atomic_store(&d->tap_id, gates.tap.id);
+    weft_status status = weft__change_locked(d, &(weft__change){.gates = &gates});
+    if (status != WEFT_OK)
+        atomic_store(&d->tap_id, 0);
+    return status;
 }
 
 weft_status weft_tap_attach(weft_dispatcher *d, const weft_tap_ops *ops, void *user)
@@ -81,10 +81,20 @@ weft_status weft_tap_attach(weft_dispatcher *d, const weft_tap_ops *ops, void *u
     return status;
 }
 
+/* Without memory it stays listed, and is passed over. */
+static void tap_unlist_locked(weft_dispatcher *d)
+{
+    weft__gates gates = weft__current_locked(d)->gates;
+    gates.tap = (weft__tap){0};
+    (void)weft__change_locked(d, &(weft__change){.gates = &gates});
+}
+
 void weft_tap_detach(weft_dispatcher *d)
 {
     pthread_mutex_lock(&d->writer);
     uint64_t id = atomic_exchange(&d->tap_id, 0);
+    if (id != 0)
+        tap_unlist_locked(d);
     pthread_mutex_unlock(&d->writer);
     if (id == 0)
         return;
@@ -94,45 +104,46 @@ void weft_tap_detach(weft_dispatcher *d)
     weft__slots_wait_for(&d->slots, id);
 }
 
-/* Delivers in a slot, unless the dispatcher is stopped. */
-static weft_status tap_hand_over(weft_dispatcher *d, const weft_event *event, weft_origin origin, weft__count count)
+static weft_status deliver_at(const weft__place *p, const weft_event *event, weft__loan *loan, weft_origin origin)
 {
-    weft__slot *slot = weft__slot_claim(&d->slots, &d->current);
-    if (slot == NULL)
-        return WEFT_NO_MEMORY;
-    weft_status status = WEFT_OK;
-    if (atomic_load(&d->state) != WEFT__RUNNING) {
-        weft__count_in_slot(slot, WEFT__COUNT_REFUSED_STOPPED, 1);
-        status = WEFT_STOPPED;
-    } else {
-        weft__count_in_slot(slot, count, 1);
-        weft__deliver(d, slot, event, origin);
+    if (atomic_load(&p->d->state) != WEFT__RUNNING) {
+        weft__count_in_slot(p->slot, WEFT__COUNT_REFUSED_STOPPED, 1);
+        return WEFT_STOPPED;
     }
-    weft__slot_release(&d->slots, slot);
-    return status;
+    if (origin == WEFT_ORIGIN_REMOTE)
+        weft__count_in_slot(p->slot, WEFT__COUNT_DELIVERED_REMOTE, 1);
+    weft__deliver(p, event, loan, origin, 0);
+    return WEFT_OK;
 }
 
 /* A kept event goes on as it is; another one is lent, so that all who keep it share one copy. */
-static weft_status tap_lend(weft_dispatcher *d, const weft_event *event, weft_origin origin, weft__count count)
+static weft_status tap_lend(weft_dispatcher *d, const weft_event *event, weft_origin origin)
 {
-    if (weft__event_is_kept(event))
-        return tap_hand_over(d, event, origin, count);
-    weft__loan loan;
-    weft__event_borrow(&loan, event);
-    weft_status status = tap_hand_over(d, &loan.event, origin, count);
-    weft__loan_done(&loan);
+    weft__place place;
+    weft_status status = weft__place_begin(&place, d);
+    if (status != WEFT_OK)
+        return status;
+    if (weft__event_is_kept(event)) {
+        status = deliver_at(&place, event, NULL, origin);
+    } else {
+        weft__loan loan;
+        weft__event_borrow(&loan, event);
+        status = deliver_at(&place, &loan.event, &loan, origin);
+        weft__loan_done(&loan);
+    }
+    weft__place_end(&place);
     return status;
 }
 
 weft_status weft_tap_publish_taken(weft_dispatcher *d, const weft_event *event)
 {
-    return tap_lend(d, event, WEFT_ORIGIN_LOCAL, WEFT__COUNT_PUBLISHED);
+    return tap_lend(d, event, WEFT_ORIGIN_LOCAL);
 }
 
 weft_status weft_tap_deliver(weft_dispatcher *d, const weft_event *event)
 {
     if (!weft__event_expired(event, WEFT_ORIGIN_REMOTE, weft_clock_wall_ms(d->clock)))
-        return tap_lend(d, event, WEFT_ORIGIN_REMOTE, WEFT__COUNT_DELIVERED_REMOTE);
+        return tap_lend(d, event, WEFT_ORIGIN_REMOTE);
     if (atomic_load(&d->state) != WEFT__RUNNING) {
         weft__count_unslotted(d, WEFT__COUNT_REFUSED_STOPPED, 1);
         return WEFT_STOPPED;
@@ -143,11 +154,12 @@ weft_status weft_tap_deliver(weft_dispatcher *d, const weft_event *event)
 
 weft_status weft_tap_report_lost(weft_dispatcher *d, const weft_lost *lost)
 {
-    weft__slot *slot = weft__slot_claim(&d->slots, &d->current);
-    if (slot == NULL)
-        return WEFT_NO_MEMORY;
-    weft__deliver_lost(d, slot, lost);
-    weft__slot_release(&d->slots, slot);
+    weft__place place;
+    weft_status status = weft__place_begin(&place, d);
+    if (status != WEFT_OK)
+        return status;
+    weft__deliver_lost(&place, lost);
+    weft__place_end(&place);
     return WEFT_OK;
 }
 

@@ -150,14 +150,34 @@ static weft_status publish_deeper(const weft_event *event, void *user)
 }
 
 /* Deep enough to need more slots than there are at first. */
-static void handlers_may_publish_however_deep(void)
+static void handlers_may_publish_inside_one_another(void)
 {
-    nesting n = {.bus = bus_create(), .depth = 100};
+    nesting n = {.bus = bus_create(), .depth = WEFT_PUBLISH_DEPTH_MAX - 1};
     subscribe(n.bus, NULL, publish_deeper, &n);
     CU_ASSERT_EQUAL(weft_publish(n.bus, &usage), WEFT_OK);
-    CU_ASSERT_EQUAL(n.calls, 101);
-    CU_ASSERT_EQUAL(stats_of(n.bus).published, 101);
-    CU_ASSERT_EQUAL(stats_of(n.bus).by_type[WEFT_TOKEN_USAGE], 101);
+    CU_ASSERT_EQUAL(n.calls, WEFT_PUBLISH_DEPTH_MAX);
+    CU_ASSERT_EQUAL(stats_of(n.bus).published, WEFT_PUBLISH_DEPTH_MAX);
+    CU_ASSERT_EQUAL(stats_of(n.bus).by_type[WEFT_TOKEN_USAGE], WEFT_PUBLISH_DEPTH_MAX);
+    weft_dispatcher_destroy(n.bus);
+}
+
+static weft_status publish_for_ever(const weft_event *event, void *user)
+{
+    nesting *n = user;
+    n->calls++;
+    return weft_publish(n->bus, event);
+}
+
+static void publishing_without_end_inside_oneself_is_refused(void)
+{
+    nesting n = {.bus = bus_create()};
+    subscribe(n.bus, NULL, publish_for_ever, &n);
+    CU_ASSERT_EQUAL(weft_publish(n.bus, &usage), WEFT_OK);
+    CU_ASSERT_EQUAL(n.calls, WEFT_PUBLISH_DEPTH_MAX);
+    CU_ASSERT_EQUAL(stats_of(n.bus).refused_nested, 1);
+    CU_ASSERT_EQUAL(stats_of(n.bus).handler_errors, 1);
+    CU_ASSERT_EQUAL(weft_publish(n.bus, &usage), WEFT_OK);
+    CU_ASSERT_EQUAL(n.calls, 2 * WEFT_PUBLISH_DEPTH_MAX);
     weft_dispatcher_destroy(n.bus);
 }
 
@@ -541,8 +561,8 @@ static void knows_each_subscription(void)
     CU_ASSERT_EQUAL(stats.handled, 2);
     CU_ASSERT_EQUAL(stats.last_type, WEFT_TOOL_CALL_START);
     CU_ASSERT_EQUAL(stats.last_event_ms, NOW_MS + 2);
-    CU_ASSERT_EQUAL(stats.handler_timed, 1);
-    CU_ASSERT_EQUAL(stats.handler_ns, 2000000);
+    CU_ASSERT_EQUAL(stats.handler_timed, 2);
+    CU_ASSERT_EQUAL(stats.handler_ns, 4000000);
     CU_ASSERT_EQUAL(weft_unsubscribe(bus, sub), WEFT_OK);
     CU_ASSERT_EQUAL(weft_subscription_get_stats(bus, sub, &stats), WEFT_NOT_FOUND);
     weft_dispatcher_destroy(bus);
@@ -573,8 +593,9 @@ static void refuses_absurd_options(void)
 
 SUITE(core_dispatcher, CASE(delivers_to_those_who_want_it), CASE(stamps_the_time_of_acceptance),
       CASE(refuses_what_is_no_event), CASE(refuses_bad_subscriptions), CASE(a_failing_handler_touches_nobody_else),
-      CASE(handlers_may_publish_however_deep), CASE(a_subscription_made_in_a_handler_begins_with_the_next_event),
-      CASE(a_stale_id_is_harmless), CASE(may_unsubscribe_itself), CASE(ends_a_later_handler_of_the_same_event),
+      CASE(handlers_may_publish_inside_one_another), CASE(publishing_without_end_inside_oneself_is_refused),
+      CASE(a_subscription_made_in_a_handler_begins_with_the_next_event), CASE(a_stale_id_is_harmless),
+      CASE(may_unsubscribe_itself), CASE(ends_a_later_handler_of_the_same_event),
       CASE(unsubscribe_waits_for_the_running_handler), CASE(unsubscribe_of_an_ended_id_waits_too),
       CASE(handlers_that_unsubscribe_each_other_all_end), CASE(a_handler_waits_for_the_other_thread_it_unsubscribes),
       CASE(refuses_publish_after_stop), CASE(start_accepts_again), CASE(a_handler_cannot_stop_the_dispatcher),

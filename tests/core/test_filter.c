@@ -181,7 +181,9 @@ static const char *const tag_words[] = {"x", "y", "z", "x"};
 
 static bool compiled_matches(const weft__filter *filter, const weft_event *event, weft_origin origin)
 {
-    return weft__type_set_has(&filter->types, event->type) && weft__filter_matches_rest(filter, event, origin);
+    weft__memo memo = {0};
+    return weft__type_set_has(&filter->types, event->type) &&
+           (filter->conditions == NULL || weft__conditions_hold(filter->conditions, event, origin, &memo));
 }
 
 static void random_filter(weft_filter *filter, weft_event_type *types)
@@ -218,33 +220,38 @@ static void random_event(weft_event *event)
 static void compiled_and_plain_agree(void)
 {
     unsigned matched = 0;
+    weft__symbols symbols;
+    CU_ASSERT_EQUAL_FATAL(weft__symbols_init(&symbols), WEFT_OK);
     for (int round = 0; round < 2000; round++) {
         weft_event_type types[3];
         weft_filter filter;
         random_filter(&filter, types);
-        weft__filter *compiled = NULL;
-        CU_ASSERT_EQUAL_FATAL(weft__filter_compile(&filter, &compiled), WEFT_OK);
-        CU_ASSERT_EQUAL(compiled->topics, weft_filter_topics(&filter));
+        weft__filter compiled;
+        CU_ASSERT_EQUAL_FATAL(weft__filter_init(&compiled, &filter, &symbols), WEFT_OK);
+        CU_ASSERT_EQUAL(compiled.topics, weft_filter_topics(&filter));
         for (int i = 0; i < 50; i++) {
             weft_event event;
             random_event(&event);
             weft_origin origin = dice(2) != 0 ? WEFT_ORIGIN_LOCAL : WEFT_ORIGIN_REMOTE;
             bool plain = weft_filter_matches(&filter, &event, origin);
-            CU_ASSERT_EQUAL(compiled_matches(compiled, &event, origin), plain);
+            CU_ASSERT_EQUAL(compiled_matches(&compiled, &event, origin), plain);
             matched += plain;
         }
-        free(compiled);
+        weft__filter_fini(&compiled, &symbols);
     }
     CU_ASSERT(matched > 1000);
+    weft__symbols_fini(&symbols);
 }
 
 static void compiled_owns_its_strings(void)
 {
     char session[] = "s1", tag[] = "red", source[] = "a*";
     const char *tags[] = {tag};
-    weft__filter *compiled = NULL;
+    weft__filter compiled;
+    weft__symbols symbols;
+    CU_ASSERT_EQUAL_FATAL(weft__symbols_init(&symbols), WEFT_OK);
     weft_filter filter = {.session_id = session, .source = source, .tags_required = tags, .tags_required_count = 1};
-    CU_ASSERT_EQUAL_FATAL(weft__filter_compile(&filter, &compiled), WEFT_OK);
+    CU_ASSERT_EQUAL_FATAL(weft__filter_init(&compiled, &filter, &symbols), WEFT_OK);
     memset(session, 'x', 2);
     memset(tag, 'x', 3);
     memset(source, 'x', 2);
@@ -252,8 +259,27 @@ static void compiled_owns_its_strings(void)
     const char *event_tags[] = {"red"};
     weft_event event = {
         .type = WEFT_TOKEN_USAGE, .session_id = "s1", .source = "abc", .tags = event_tags, .tag_count = 1};
-    CU_ASSERT(compiled_matches(compiled, &event, WEFT_ORIGIN_LOCAL));
-    free(compiled);
+    CU_ASSERT(compiled_matches(&compiled, &event, WEFT_ORIGIN_LOCAL));
+    weft__filter_fini(&compiled, &symbols);
+    weft__symbols_fini(&symbols);
+}
+
+static void filters_that_ask_alike_share_one_comparison(void)
+{
+    weft__symbols symbols;
+    weft__filter a, b;
+    weft__memo memo = {0};
+    weft_event event = {.type = WEFT_TOKEN_USAGE, .session_id = "s1"};
+    CU_ASSERT_EQUAL_FATAL(weft__symbols_init(&symbols), WEFT_OK);
+    CU_ASSERT_EQUAL_FATAL(weft__filter_init(&a, &(weft_filter){.session_id = "s1"}, &symbols), WEFT_OK);
+    CU_ASSERT_EQUAL_FATAL(weft__filter_init(&b, &(weft_filter){.session_id = "s1", .source = "*"}, &symbols), WEFT_OK);
+    CU_ASSERT_PTR_EQUAL(a.conditions->symbols[0], b.conditions->symbols[0]);
+    CU_ASSERT(weft__conditions_hold(a.conditions, &event, WEFT_ORIGIN_LOCAL, &memo));
+    memo.matches[WEFT__ASK_SESSION] = false;
+    CU_ASSERT_FALSE(weft__conditions_hold(b.conditions, &event, WEFT_ORIGIN_LOCAL, &memo));
+    weft__filter_fini(&a, &symbols);
+    weft__filter_fini(&b, &symbols);
+    weft__symbols_fini(&symbols);
 }
 
 static void refuses_what_is_no_filter(void)
@@ -273,9 +299,8 @@ static void refuses_what_is_no_filter(void)
         {.tags_excluded = tags, .tags_excluded_count = WEFT_TAGS_MAX + 1},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        weft__filter *compiled = NULL;
-        CU_ASSERT_EQUAL(weft__filter_compile(&wrong[i], &compiled), WEFT_INVALID);
-        CU_ASSERT_PTR_NULL(compiled);
+        weft__filter compiled;
+        CU_ASSERT_EQUAL(weft__filter_init(&compiled, &wrong[i], NULL), WEFT_INVALID);
     }
 }
 
@@ -283,4 +308,4 @@ SUITE(core_filter, CASE(a_zeroed_filter_wants_everything), CASE(wants_only_its_t
       CASE(compares_each_context_field), CASE(an_empty_string_is_no_condition), CASE(source_is_a_glob),
       CASE(tags_are_required_and_excluded), CASE(an_unset_priority_counts_as_normal), CASE(tells_local_from_remote),
       CASE(the_predicate_is_asked_last), CASE(knows_the_topics_it_can_match), CASE(compiled_and_plain_agree),
-      CASE(compiled_owns_its_strings), CASE(refuses_what_is_no_filter))
+      CASE(compiled_owns_its_strings), CASE(filters_that_ask_alike_share_one_comparison), CASE(refuses_what_is_no_filter))

@@ -60,7 +60,7 @@ typedef enum weft_overflow {
 typedef struct weft_subscribe_opts {
     const char *name;       /* shown in statistics, at most 63 bytes; copied */
     bool queued;            /* false: inline on the publisher's thread */
-    bool once;              /* ends with the first event that it handles */
+    bool once;              /* ends with the first event handed to it */
     bool paused;            /* begins paused */
     uint32_t concurrency;   /* of a queued one: handlers that may run at once, beyond 1 in no order; 0: 1 */
     uint32_t attempts;      /* handler calls that an event gets while they fail, one right after the other; 0: 1. The
@@ -220,7 +220,8 @@ typedef struct weft_subscription_stats {
     uint32_t running; /* handlers running now */
     weft_event_type last_type;
     int64_t last_event_ms; /* timestamp_ms of an event handled lately, the newest of each thread's last; 0: none yet */
-    uint64_t handler_ns;   /* total of the timed calls: the first and every 1,024th of each thread */
+    uint64_t handler_ns;   /* total of the timed calls: on each thread the first and every 1,024th, inline of each event
+                              type */
     uint64_t handler_timed;
 } weft_subscription_stats;
 
