@@ -52,27 +52,14 @@ static size_t string_bytes(const char *string)
     return string != NULL ? strlen(string) + 1 : 0;
 }
 
-/* Returns how many of the fields are strings that a copy has to bring along. */
-static size_t measure_fields(const weft_event *event, const weft_field *fields, size_t count, size_t *sizes)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < count; i++)
-        if (fields[i].number != 0 && weft__field_is_string(&fields[i]))
-            sizes[n++] = string_bytes(*(const char *const *)weft__field_at(event, &fields[i]));
-    return n;
-}
-
 void weft__event_measure(const weft_event *event, weft__layout *ret)
 {
-    size_t count;
-    const weft_field *envelope = weft_envelope_fields(&count);
-    const weft_schema *schema = weft_schema_of(event->type);
-    size_t n = measure_fields(event, envelope, count, ret->sizes);
-    if (schema != NULL)
-        n += measure_fields(event, schema->fields, schema->field_count, ret->sizes + n);
+    const weft__plan *plan = weft__plan_of(event->type);
     ret->bytes = 0;
-    for (size_t i = 0; i < n; i++)
+    for (unsigned i = 0; i < plan->string_count; i++) {
+        ret->sizes[i] = string_bytes(weft__plan_string_of(event, &plan->strings[i]));
         ret->bytes += ret->sizes[i];
+    }
     for (size_t i = 0; event->tags != NULL && i < event->tag_count; i++)
         ret->bytes += string_bytes(event->tags[i]);
     for (size_t i = 0; event->attributes != NULL && i < event->attribute_count; i++)
@@ -100,26 +87,14 @@ static const char *copy_string(char **at, const char *string, size_t bytes)
     return to;
 }
 
-static size_t copy_fields(char **at, weft_event *event, const weft_field *fields, size_t count, const size_t *sizes)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < count; i++)
-        if (fields[i].number != 0 && weft__field_is_string(&fields[i])) {
-            const char **string = (const char **)((char *)event + fields[i].offset);
-            *string = copy_string(at, *string, sizes[n++]);
-        }
-    return n;
-}
-
 static void copy_strings(char **at, weft_event *event, const weft__layout *layout)
 {
-    size_t count;
-    const weft_field *envelope = weft_envelope_fields(&count);
-    const weft_schema *schema = weft_schema_of(event->type);
-    size_t n = copy_fields(at, event, envelope, count, layout->sizes);
-    if (schema != NULL)
-        (void)copy_fields(at, event, schema->fields, schema->field_count, layout->sizes + n);
-    else /* nobody knows which of its bytes are pointers */
+    const weft__plan *plan = weft__plan_of(event->type);
+    for (unsigned i = 0; i < plan->string_count; i++) {
+        const char **string = (const char **)((char *)event + plan->strings[i].offset);
+        *string = copy_string(at, *string, layout->sizes[i]);
+    }
+    if (plan->type == WEFT_EVENT_NONE) /* nobody knows which bytes of its payload are pointers */
         memset(&event->custom, 0, sizeof event->custom);
     event->id.node = copy_string(at, event->id.node, string_bytes(event->id.node));
 }

@@ -20,16 +20,14 @@
 #include <stdatomic.h>
 
 #include "core/block_pool.h"
+#include "core/event_plan.h"
 #include "weft/clock.h"
 #include "weft/schema.h"
-
-enum { WEFT__LAYOUT_STRINGS_MAX = 16 };
 
 /* Lengths of the strings of one event, measured while validating. Holds as long as none of them is changed. */
 typedef struct weft__layout {
     size_t bytes; /* of all strings but id.node, those of tags and attributes too, each with its NUL */
-    /* of each with its NUL, 0: absent; those of the envelope, then of the payload, in the order of the table */
-    size_t sizes[WEFT__LAYOUT_STRINGS_MAX];
+    size_t sizes[WEFT__PLAN_STRINGS_MAX]; /* of each in the type's plan, with its NUL; 0: absent */
 } weft__layout;
 
 /* As weft_event_validate, and remembers what a copy needs. */
@@ -84,11 +82,6 @@ static inline void weft__pass_end(weft__pass *pass)
     weft__passing = pass->outer;
     if (__builtin_expect(pass->kept != NULL, 0))
         weft_event_release(pass->kept);
-}
-
-static inline bool weft__field_is_string(const weft_field *field)
-{
-    return field->kind <= WEFT_FIELD_JSON;
 }
 
 /* Where a field of the event is; the kind says what lies there. */

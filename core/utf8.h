@@ -4,9 +4,28 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 /* Bytes of the sequence at p (1 to 4); 0 if it is not valid or not whole. left must be at least 1. */
 size_t weft__utf8_sequence(const char *p, size_t left);
+
+/* Whether all bytes are below 0x80. */
+static inline bool weft__is_ascii(const char *bytes, size_t length)
+{
+    uint64_t all = 0, word;
+    if (length < sizeof word) {
+        for (size_t i = 0; i < length; i++)
+            all |= (unsigned char)bytes[i];
+        return (all & 0x80) == 0;
+    }
+    for (size_t i = 0; i < length - sizeof word; i += sizeof word) {
+        memcpy(&word, bytes + i, sizeof word);
+        all |= word;
+    }
+    memcpy(&word, bytes + length - sizeof word, sizeof word);
+    return ((all | word) & 0x8080808080808080u) == 0;
+}
 
 /* Whether an ASCII character stands for itself in a JSON string (RFC 8259, section 7). */
 static inline bool weft__is_plain_ascii(unsigned char c)

@@ -217,19 +217,20 @@ static void measuring_finds_what_checking_found(void)
     CU_ASSERT_EQUAL(measured.sizes[7], sizeof "model-x");
 }
 
-static void a_layout_holds_the_strings_of_every_type(void)
+static void a_plan_has_every_string_of_its_type(void)
 {
     size_t count;
     const weft_field *envelope = weft_envelope_fields(&count);
-    size_t shared = 0;
+    unsigned shared = 0;
     for (size_t i = 0; i < count; i++)
         shared += weft__field_is_string(&envelope[i]);
     for (int type = 1; type < WEFT_EVENT_TYPE_COUNT; type++) {
         const weft_schema *schema = weft_schema_of((weft_event_type)type);
-        size_t own = 0;
+        unsigned own = 0;
         for (size_t i = 0; i < schema->field_count; i++)
             own += schema->fields[i].number != 0 && weft__field_is_string(&schema->fields[i]);
-        CU_ASSERT_TRUE(shared + own <= WEFT__LAYOUT_STRINGS_MAX);
+        CU_ASSERT_TRUE(shared + own <= WEFT__PLAN_STRINGS_MAX);
+        CU_ASSERT_EQUAL(weft__plan_of((weft_event_type)type)->string_count, shared + own);
     }
 }
 
@@ -475,7 +476,7 @@ SUITE(core_event, CASE(topics_answer_to_name_and_number), CASE(unknown_topics_ar
       CASE(keeping_a_kept_event_shares_it), CASE(kept_bytes_count_the_strings),
       CASE(a_loan_makes_one_copy_for_all_keepers), CASE(one_keep_takes_many_references),
       CASE(a_measured_loan_is_copied_as_any), CASE(measuring_finds_what_checking_found),
-      CASE(a_layout_holds_the_strings_of_every_type), CASE(the_last_keep_of_a_loan_takes_its_reference),
+      CASE(a_plan_has_every_string_of_its_type), CASE(the_last_keep_of_a_loan_takes_its_reference),
       CASE(keepers_in_a_pass_share_a_stamped_copy), CASE(a_pass_inside_another_leaves_the_outer_one),
       CASE(a_copy_out_of_a_pass_is_a_plain_event), CASE(an_initialised_event_takes_over_the_envelope_only),
       CASE(arrays_that_are_missing_are_kept_as_empty), CASE(a_loan_nobody_keeps_costs_nothing),

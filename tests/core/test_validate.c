@@ -58,6 +58,22 @@ static void refuses_text_that_is_not_utf8(void)
     expect(&(weft_event){.type = WEFT_AGENT_ERROR, .session_id = "\xED\xA0\x80"}, WEFT_MALFORMED, "session_id");
 }
 
+/* Texts are looked at in words: no length and no place must slip through between them. */
+static void finds_a_bad_byte_anywhere(void)
+{
+    for (size_t length = 1; length <= 40; length++) {
+        char *text = text_of(length);
+        weft_event event = {.type = WEFT_AGENT_ERROR, .agent_error = {.error = text}};
+        for (size_t at = 0; at < length; at++) {
+            text[at] = '\x80';
+            expect(&event, WEFT_MALFORMED, "error");
+            text[at] = 'a';
+        }
+        expect(&event, WEFT_OK, "");
+        free(text);
+    }
+}
+
 static void bounds_ids_at_128_bytes(void)
 {
     char *fits = text_of(WEFT_ID_MAX_BYTES), *over = text_of(WEFT_ID_MAX_BYTES + 1);
@@ -139,6 +155,6 @@ static void bounds_the_whole_and_names_the_largest(void)
 }
 
 SUITE(core_validate, CASE(accepts_each_type_with_nothing_set), CASE(refuses_a_zeroed_and_an_unknown_type),
-      CASE(refuses_numbers_that_cannot_be), CASE(refuses_text_that_is_not_utf8), CASE(bounds_ids_at_128_bytes),
-      CASE(looks_into_json_data), CASE(bounds_tags_and_attributes), CASE(wants_attributes_with_one_value_a_key),
-      CASE(bounds_the_whole_and_names_the_largest))
+      CASE(refuses_numbers_that_cannot_be), CASE(refuses_text_that_is_not_utf8), CASE(finds_a_bad_byte_anywhere),
+      CASE(bounds_ids_at_128_bytes), CASE(looks_into_json_data), CASE(bounds_tags_and_attributes),
+      CASE(wants_attributes_with_one_value_a_key), CASE(bounds_the_whole_and_names_the_largest))
