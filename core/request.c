@@ -101,7 +101,8 @@ static weft_status inbox_fail_locked(inbox *b, weft_status status)
 
 static weft_status inbox_put_locked(inbox *b, const weft_event *event)
 {
-
+    if (b->closed)
+        return WEFT_OK;
     if (b->waiting == INBOX_MAX)
         return WEFT_FULL;
     letter *l = malloc(sizeof *l);
