@@ -3,24 +3,24 @@
 
 #include "core/request_private.h"
 
-static uint64_t mixed(uint64_t hash)
+static uint64_t mixed(uint64_t hash, uint64_t word)
 {
-    hash ^= hash >> 32;
-    hash *= 0x9E3779B97F4A7C15u;
-    return hash ^ (hash >> 29);
+    hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
+    return hash ^ (hash >> 32);
 }
 
 /* Eight bytes at a time; never 0. */
 static uint64_t hash_of(const char *text)
 {
-    size_t length = strlen(text);
-    uint64_t hash = length + 1;
-    for (size_t at = 0; at < length; at += sizeof hash) {
-        uint64_t word = 0;
-        memcpy(&word, text + at, length - at < sizeof word ? length - at : sizeof word);
-        hash = mixed(hash ^ word) * 0xBF58476D1CE4E5B9u;
+    size_t left = strlen(text);
+    uint64_t word, hash = left;
+    for (; left >= sizeof word; left -= sizeof word, text += sizeof word) {
+        memcpy(&word, text, sizeof word);
+        hash = mixed(hash, word);
     }
-    hash = mixed(hash);
+    word = 0;
+    memcpy(&word, text, left);
+    hash = mixed(hash, word);
     return hash != 0 ? hash : 1;
 }
 
