@@ -73,16 +73,11 @@ static void attempts(const weft__place *p, weft__subscription *sub, const weft_e
 }
 
 /* A one-shot ends by whoever gets to use it. */
-static bool once_use(weft__subscription *sub)
-{
-    return (atomic_fetch_or(&sub->state, WEFT__SUB_DEAD) & WEFT__SUB_DEAD) == 0;
-}
-
 static void handle_open(const weft__place *p, weft__subscription *sub, const weft_event *event, weft_origin origin)
 {
     if (!sub->once) {
         attempts(p, sub, event, origin);
-    } else if (once_use(sub)) {
+    } else if (weft__subscription_end(sub)) {
         attempts(p, sub, event, origin);
         weft__subscription_retire(p->d, sub);
     } else {

@@ -63,10 +63,9 @@ weft_status weft_subscribe(weft_dispatcher *d, const weft_filter *filter, weft_h
 
 /* ---- unsubscribe ---- */
 
-/* Without memory for a new snapshot the dead subscription stays listed, and is passed over, until the next change. */
-static uint64_t sub_end_locked(weft_dispatcher *d, weft__subscription *sub)
+/* By whoever ended it. Without memory for a new snapshot it stays listed, and is passed over, until the next change. */
+static uint64_t sub_unlist_locked(weft_dispatcher *d, weft__subscription *sub)
 {
-    atomic_fetch_or(&sub->state, WEFT__SUB_DEAD);
     uint64_t dropped = sub->queue != NULL ? weft__mailbox_set_state(&sub->queue->mailbox, WEFT__MAILBOX_CLOSED) : 0;
     d->subscription_count--;
     (void)weft__change_locked(d, &(weft__change){.remove = sub});
@@ -87,20 +86,21 @@ weft_status weft_unsubscribe(weft_dispatcher *d, weft_subscription subscription)
     uint64_t dropped = 0;
     pthread_mutex_lock(&d->writer);
     weft__subscription *sub = weft__snapshot_find(weft__current_locked(d), subscription.id);
-    if (sub != NULL)
-        dropped = sub_end_locked(d, sub);
+    bool ended = sub != NULL && weft__subscription_end(sub);
+    if (ended)
+        dropped = sub_unlist_locked(d, sub);
     pthread_mutex_unlock(&d->writer);
-    if (sub != NULL)
+    if (ended)
         sub_ended(d, dropped);
     /* Also for an id already ended: its handler may still be running, and the caller is about to free what it uses. */
     weft__slots_wait_for(&d->slots, subscription.id);
-    return sub != NULL ? WEFT_OK : WEFT_NOT_FOUND;
+    return ended ? WEFT_OK : WEFT_NOT_FOUND;
 }
 
 void weft__subscription_retire(weft_dispatcher *d, weft__subscription *sub)
 {
     pthread_mutex_lock(&d->writer);
-    uint64_t dropped = sub_end_locked(d, sub);
+    uint64_t dropped = sub_unlist_locked(d, sub);
     pthread_mutex_unlock(&d->writer);
     sub_ended(d, dropped);
 }

@@ -75,6 +75,12 @@ static inline bool weft__subscription_has_ended(const weft__subscription *sub)
     return (atomic_load_explicit(&sub->state, memory_order_acquire) & WEFT__SUB_DEAD) != 0;
 }
 
+/* Ends it. Returns whether this call did: of several that try, one does. */
+static inline bool weft__subscription_end(weft__subscription *sub)
+{
+    return (atomic_fetch_or(&sub->state, WEFT__SUB_DEAD) & WEFT__SUB_DEAD) == 0;
+}
+
 /* Whether each event must ask the subscription's state, beyond whether it has ended. */
 static inline bool weft__subscription_is_special(const weft__subscription *sub)
 {
