@@ -335,12 +335,13 @@ static void put_back_locked(weft__mailbox *box, weft__batch *batch, unsigned fro
 
 static weft__put_result put_back_or_not_locked(weft__mailbox *box, weft__batch *batch, unsigned from)
 {
-    const weft__lane *lane = &box->lanes[lane_of(batch->mails[from])];
+    weft__lane *lane = &box->lanes[lane_of(batch->mails[from])];
     atomic_store_explicit(&box->urgent, false, memory_order_relaxed);
     if (box->state != WEFT__MAILBOX_OPEN)
         return refusal_locked(box);
-    if (lane->room - lane->depth < batch->count - from)
-        return WEFT__PUT_FULL;
+    while (lane->room - lane->depth < batch->count - from)
+        if (!lane_grow(lane))
+            return WEFT__PUT_FULL;
     put_back_locked(box, batch, from);
     return WEFT__PUT_STORED;
 }

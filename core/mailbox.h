@@ -57,7 +57,7 @@ typedef struct weft__mailbox_opts {
     bool paused;
 } weft__mailbox_opts;
 
-/* A ring that grows up to the mailbox's bound. */
+/* A ring that grows up to the mailbox's bound, and a batch put back. */
 typedef struct weft__lane {
     weft__mail *ring;
     uint32_t room; /* a power of two, or 0 */
@@ -107,9 +107,9 @@ void weft__mailbox_begin(weft__mailbox *box);
 /* Takes the oldest mails of the highest lane, at most max: one at a time where several workers share. Returns false,
  * with an empty batch, if there is nothing to take or tell. *ret_schedule: another worker may join. */
 bool weft__mailbox_take(weft__mailbox *box, unsigned max, weft__batch *ret, bool *ret_schedule);
-/* Puts the mails of a batch from `from` on back where they were, so that what is urgent goes first. Returns STORED;
- * FULL: nothing done, there is no room for them any more; STOPPED or CLOSED: they were dropped, *ret_dropped_events of
- * them events. */
+/* Puts the mails of a batch from `from` on back where they were, so that what is urgent goes first; the
+ * mailbox holds more than its bound then if others have come since. Returns STORED; FULL: nothing done, memory is out;
+ * STOPPED or CLOSED: they were dropped, *ret_dropped_events of them events. */
 weft__put_result weft__mailbox_put_back(weft__mailbox *box, weft__batch *batch, unsigned from,
                                         uint64_t *ret_dropped_events);
 /* The worker leaves. Returns whether the job must be given to a worker again. */

@@ -141,7 +141,7 @@ static void mails_handle(turn *t)
             schedule(t);
         if (any)
             handle_batch(t, &batch);
-        else if (t->handled < BUSY_MIN || !linger(t))
+        else if (t->handled < BUSY_MIN || is_paused(t) || !linger(t))
             return;
     }
 }
