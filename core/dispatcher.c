@@ -181,12 +181,13 @@ static void mailboxes_set_state(weft_dispatcher *d, weft__mailbox_state state)
     weft__count_unslotted(d, WEFT__COUNT_DROPPED_STOPPED, dropped);
 }
 
-/* Publishes already begun may still fill mailboxes, so they come first; the mailboxes only shrink after that. */
+/* Publishes already begun may still fill mailboxes, so they come first; the mailboxes only shrink after that. What is
+ * left in the end is what time did not suffice for, or what is paused. */
 static void drain(weft_dispatcher *d, uint32_t timeout_ms)
 {
     struct timespec deadline = weft__deadline_after(timeout_ms);
-    if (weft__slots_quiesce(&d->slots, &deadline) && weft__pool_wait_idle(&d->pool, &deadline))
-        return;
+    if (weft__slots_quiesce(&d->slots, &deadline))
+        (void)weft__pool_wait_idle(&d->pool, &deadline);
     mailboxes_set_state(d, WEFT__MAILBOX_STOPPED);
     (void)weft__slots_quiesce(&d->slots, NULL);
     (void)weft__pool_wait_idle(&d->pool, NULL);

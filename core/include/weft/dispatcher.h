@@ -92,10 +92,10 @@ typedef struct weft_dispatcher_opts {
 /* Creates a started dispatcher. opts may be NULL. Ownership: destroy it. Returns OK, INVALID or NO_MEMORY. */
 weft_status weft_dispatcher_create(const weft_dispatcher_opts *opts, weft_dispatcher **ret);
 
-/* Refuses new events from now on, then delivers what mailboxes hold until timeout_ms have passed; what is left is
- * dropped and counted, and its number stored in ret_undelivered (may be NULL). Blocks: up to timeout_ms plus the
- * running handlers. Not from a handler (INVALID). Returns OK, also if stopped already, or TIMEOUT: something was
- * dropped. */
+/* Refuses new events from now on, then delivers what mailboxes hold until timeout_ms have passed; what is left, and what
+ * waits for paused subscriptions, is dropped and counted, and its number stored in ret_undelivered (may be NULL).
+ * Blocks: up to timeout_ms plus the running handlers. Not from a handler (INVALID). Returns OK, also if stopped already,
+ * or TIMEOUT: something was dropped. */
 weft_status weft_dispatcher_stop(weft_dispatcher *d, uint32_t timeout_ms, uint64_t *ret_undelivered);
 
 /* The dispatcher that all of a process may share: made with default options at the first call, never destroyed. Returns
