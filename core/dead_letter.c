@@ -41,7 +41,7 @@ static void redeliver_at(const weft__place *p, weft__subscription *sub, const we
     if (weft__event_expired(letter->event, letter->origin, weft_clock_wall_ms(p->d->clock)))
         weft__count_in_slot(p->slot, WEFT__COUNT_EXPIRED, 1);
     else
-        weft__handle(p, sub, letter->event, letter->origin);
+        weft__handle(p, sub, letter->event, letter->origin, false);
     weft_event_release(letter->event);
 }
 

@@ -32,75 +32,94 @@ static bool predicate_passes(const weft__delivery *y, const weft__entry *entry)
     return passes;
 }
 
-bool weft__delivery_wanted(weft__delivery *y, const weft__entry *entry)
+static bool picky_wants(const weft__delivery *y, const weft__entry *entry)
 {
-    if (entry->id == y->except)
-        return false;
-    const weft__conditions *conditions = entry->conditions;
-    return conditions == NULL || (weft__conditions_hold(conditions, y->event, y->origin, &y->memo) &&
-                                  (conditions->predicate == NULL || predicate_passes(y, entry)));
+    return weft__conditions_hold(entry->conditions, y->event, y->origin) &&
+           (entry->conditions->predicate == NULL || predicate_passes(y, entry));
 }
 
-void weft__delivery_late_reply(const weft__delivery *y)
+/* Clears those of the bits of which the event is not what they ask for. */
+static uint64_t picky_clear(const weft__delivery *y, const weft__chunk *chunk, uint64_t bits)
 {
-    if (weft__ended_requests_has(&y->p.d->ended_requests, y->event->correlation_id))
-        weft__count_in_slot(y->p.slot, WEFT__COUNT_LATE_REPLIES, 1);
+    for (uint64_t rest = bits & chunk->picky; rest != 0; rest &= rest - 1)
+        if (!picky_wants(y, &chunk->entries[weft__lowest_bit(rest)]))
+            bits &= ~(rest & -rest);
+    return bits;
 }
 
-void weft__delivery_not_plain(const weft__delivery *y, const weft__entry *entry)
+static uint64_t except_clear(const weft__delivery *y, const weft__chunk *chunk, uint64_t bits)
 {
-    weft__handle(&y->p, entry->sub, y->event, y->origin);
+    for (uint64_t rest = bits; rest != 0; rest &= rest - 1)
+        if (chunk->entries[weft__lowest_bit(rest)].id == y->except)
+            bits &= ~(rest & -rest);
+    return bits;
 }
 
-void weft__delivery_failed(const weft__delivery *y, const weft__entry *entry, weft_status status)
+/* The entries of a chunk that want the event. A text is compared once for all that ask for it. */
+static inline uint64_t chunk_wants(const weft__delivery *y, const weft__chunk *chunk)
 {
-    weft__handle_failed(&y->p, entry->sub);
-    weft__handle_gave_up(&y->p, entry->sub, y->event, y->origin, status, 1);
+    uint64_t bits = chunk->wants[y->type];
+    const weft__demand *end = chunk->demands + chunk->demand_count;
+    for (const weft__demand *demand = chunk->demands; demand < end && bits != 0; demand++)
+        if ((bits & demand->entries) != 0 && !weft__ask_holds(demand->ask, demand->symbol, y->event))
+            bits &= ~demand->entries;
+    if (__builtin_expect(y->except != 0, 0))
+        bits = except_clear(y, chunk, bits);
+    return (bits & chunk->picky) != 0 ? picky_clear(y, chunk, bits) : bits;
 }
 
-/* What every event passes through: all that it uses is in registers. */
-uint64_t weft__run_chunk_plain(const weft__delivery *y, const weft__chunk *chunk, uint64_t wants)
+/* ---- inline ---- */
+
+void weft__late_reply(const weft__place *p, const weft_event *event)
 {
-    const weft_event *event = y->event;
-    const weft__slot *slot = y->p.slot;
-    weft__level *level = y->p.level;
-    const weft__guard *calm = &y->p.d->calm;
-    const weft__snapshot *snapshot = y->snapshot;
-    uint64_t handled = 0, last = y->last;
-    for (uint64_t bits = wants; bits != 0; bits &= bits - 1) {
-        const weft__entry *entry = &chunk->entries[weft__lowest_bit(bits)];
-        atomic_store_explicit(&level->running, entry->id, memory_order_release);
-        atomic_signal_fence(memory_order_seq_cst);
-        if (__builtin_expect(atomic_load_explicit(calm, memory_order_relaxed) != snapshot, 0)) {
-            weft__delivery_not_plain(y, entry);
-            continue;
-        }
-        weft_status status = entry->handler(event, entry->user);
-        if (__builtin_expect(status != WEFT_OK, 0)) {
-            weft__delivery_failed(y, entry, status);
-            continue;
-        }
-        handled++;
-        weft__tally_handled(weft__slot_tally(slot, entry->tally), last);
-    }
-    return handled;
+    if (weft__ended_requests_has(&p->d->ended_requests, event->correlation_id))
+        weft__count_in_slot(p->slot, WEFT__COUNT_LATE_REPLIES, 1);
 }
 
-uint64_t weft__run_chunk_asking(weft__delivery *y, const weft__chunk *chunk, uint64_t wants, bool *matched)
+void weft__run_closed(const weft__place *p, const weft__entry *entry, const weft_event *event)
 {
-    uint64_t handled = 0, unasked = y->except == 0 ? chunk->unasked : 0;
-    for (uint64_t bits = wants; bits != 0; bits &= bits - 1) {
+    weft__handle(p, entry->sub, event, WEFT_ORIGIN_LOCAL, false);
+}
+
+void weft__run_failed(const weft__place *p, const weft__entry *entry, const weft_event *event, weft_status status)
+{
+    weft__handle_failed(p, entry->sub);
+    weft__handle_gave_up(p, entry->sub, event, WEFT_ORIGIN_LOCAL, status, 1);
+}
+
+/* An open one's state needs no look while nothing has changed since the snapshot was taken. */
+static inline uint64_t chunk_run(const weft__delivery *y, const weft__chunk *chunk, uint64_t takers)
+{
+    if (y->quick && takers == chunk->wants[y->type] && (takers & ~chunk->open) == 0)
+        return weft__run_all(y->p.d, y->p.slot, y->p.level, y->snapshot, chunk, y->event, y->type);
+    uint64_t handled = 0, last = (uint64_t)y->event->timestamp_ms << 8 | y->type;
+    uint64_t open = y->quick ? chunk->open : 0;
+    for (uint64_t bits = takers; bits != 0; bits &= bits - 1) {
         unsigned i = weft__lowest_bit(bits);
         const weft__entry *entry = &chunk->entries[i];
-        if ((unasked >> i & 1) == 0 && !weft__delivery_wanted(y, entry))
-            continue;
-        *matched = true;
-        if ((chunk->open >> i & 1) != 0)
-            handled += weft__run_plain(y, entry, y->timed);
-        else
-            weft__delivery_not_plain(y, entry);
+        if ((open >> i & 1) == 0) {
+            weft__handle(&y->p, entry->sub, y->event, y->origin, y->timed);
+        } else if (weft__run_open(y->p.d, y->p.slot, y->p.level, y->snapshot, entry, y->event)) {
+            weft__tally_handled(weft__slot_tally(y->p.slot, entry->tally), last);
+            handled++;
+        }
     }
     return handled;
+}
+
+static inline bool run_inline(weft__delivery *y)
+{
+    const weft__entries *inline_ = &y->snapshot->inline_;
+    uint64_t matched = 0, handled = 0;
+    for (size_t i = 0; i < inline_->chunk_count; i++) {
+        uint64_t takers = chunk_wants(y, inline_->chunks[i]);
+        matched |= takers;
+        if (takers != 0)
+            handled += chunk_run(y, inline_->chunks[i], takers);
+    }
+    weft__slot_enter_calm(y->p.level, 0);
+    weft__count_in_slot(y->p.slot, WEFT__COUNT_HANDLED, handled);
+    return matched != 0;
 }
 
 /* ---- mailboxes ---- */
@@ -197,10 +216,7 @@ static const weft_event *event_keep(const weft__delivery *y, unsigned takers, we
 
 static bool chunk_queue(weft__delivery *y, const weft__chunk *chunk, weft__loan *last_of)
 {
-    uint64_t takers = 0;
-    for (uint64_t bits = chunk->wants[y->type]; bits != 0; bits &= bits - 1)
-        if (weft__delivery_wanted(y, &chunk->entries[weft__lowest_bit(bits)]))
-            takers |= bits & -bits;
+    uint64_t takers = chunk_wants(y, chunk);
     if (takers == 0)
         return false;
     const weft_event *kept = event_keep(y, (unsigned)__builtin_popcountll(takers), last_of);
@@ -230,7 +246,8 @@ static bool deliver_queued(weft__delivery *y, weft__loan *loan)
 void weft__deliver_to_queue(const weft__place *p, weft__subscription *sub, const weft_event *kept, weft_origin origin)
 {
     weft__delivery y;
-    weft__delivery_init(&y, *p, weft__level_snapshot(p->level), kept, weft__type_index(kept->type), origin, 0);
+    weft__delivery_init(&y, p->d, p->slot, p->level, weft__level_snapshot(p->level), kept, weft__type_index(kept->type),
+                        origin, 0);
     y.jobs_tail = &y.jobs;
     event_put(&y, sub, kept);
     jobs_push(&y);
@@ -245,24 +262,47 @@ static void remember(const weft__delivery *y)
         weft__count_in_slot(y->p.slot, WEFT__COUNT_DROPPED_OVERFLOW, 1);
 }
 
+/* Every 1,024th event of a type goes the long way, which takes the time of its handlers now and then. */
+static inline void delivery_count(weft__delivery *y)
+{
+    _Atomic uint64_t *count = &y->p.slot->counters.by_type[y->type];
+    y->timed = !weft__count_is_common(count);
+    y->quick = weft__fence_is_asymmetric && y->origin == WEFT_ORIGIN_LOCAL && !y->timed;
+    weft__count_own(count, 1);
+    if (__builtin_expect(y->event->correlation_id != NULL, 0))
+        weft__late_reply(&y->p, y->event);
+}
+
+void weft__run_asking(weft_dispatcher *d, weft__slot *slot, weft__level *level, const weft__snapshot *snapshot,
+                      const weft_event *event, size_t type)
+{
+    weft__delivery y;
+    weft__delivery_init(&y, d, slot, level, snapshot, event, type, WEFT_ORIGIN_LOCAL, 0);
+    delivery_count(&y);
+    if (!run_inline(&y))
+        weft__count_in_slot(slot, WEFT__COUNT_UNMATCHED, 1);
+}
+
 void weft__deliver_inline(const weft__place *p, const weft_event *event, weft_origin origin, uint64_t except)
 {
     weft__delivery y;
-    weft__delivery_init(&y, *p, weft__level_snapshot(p->level), event, weft__type_index(event->type), origin, except);
-    weft__delivery_begin(&y);
-    if (!weft__run_inline(&y))
+    weft__delivery_init(&y, p->d, p->slot, p->level, weft__level_snapshot(p->level), event,
+                        weft__type_index(event->type), origin, except);
+    delivery_count(&y);
+    if (!run_inline(&y))
         weft__count_in_slot(p->slot, WEFT__COUNT_UNMATCHED, 1);
 }
 
 void weft__deliver(const weft__place *p, const weft_event *event, weft__loan *loan, weft_origin origin, uint64_t except)
 {
     weft__delivery y;
-    weft__delivery_init(&y, *p, weft__level_snapshot(p->level), event, weft__type_index(event->type), origin, except);
-    weft__delivery_begin(&y);
+    weft__delivery_init(&y, p->d, p->slot, p->level, weft__level_snapshot(p->level), event,
+                        weft__type_index(event->type), origin, except);
+    delivery_count(&y);
     if (p->d->history.max > 0)
         remember(&y);
     bool queued = deliver_queued(&y, loan);
-    if (!weft__run_inline(&y) && !queued)
+    if (!run_inline(&y) && !queued)
         weft__count_in_slot(p->slot, WEFT__COUNT_UNMATCHED, 1);
 }
 
@@ -310,7 +350,8 @@ static void entries_lost(weft__delivery *y, const weft__entries *entries, const 
 void weft__deliver_lost(const weft__place *p, const weft_lost *lost)
 {
     weft__delivery y;
-    weft__delivery_init(&y, *p, weft__level_snapshot(p->level), NULL, WEFT_EVENT_NONE, WEFT_ORIGIN_REMOTE, 0);
+    weft__delivery_init(&y, p->d, p->slot, p->level, weft__level_snapshot(p->level), NULL, WEFT_EVENT_NONE,
+                        WEFT_ORIGIN_REMOTE, 0);
     y.jobs_tail = &y.jobs;
     entries_lost(&y, &y.snapshot->queued, lost, lost_queue);
     jobs_push(&y);

@@ -85,7 +85,8 @@ static void tables_fini(weft_dispatcher *d)
 
 static weft_status first_snapshot(weft_dispatcher *d)
 {
-    weft__snapshot *empty = weft__snapshot_create(NULL, &(weft__change){.all_careful = d->all_careful});
+    d->chunks.slots = &d->slots;
+    weft__snapshot *empty = weft__snapshot_create(&d->chunks, NULL, &(weft__change){.all_careful = d->all_careful});
     atomic_init(&d->current, empty);
     atomic_init(&d->calm, empty);
     return empty != NULL ? WEFT_OK : WEFT_NO_MEMORY;

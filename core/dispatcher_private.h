@@ -47,6 +47,7 @@ struct weft_dispatcher {
 
     pthread_mutex_t writer;
     weft__snapshot *retired;     /* [writer] */
+    weft__chunk_list chunks;     /* [writer] */
     uint64_t last_id;            /* [writer] */
     uint32_t subscription_count; /* [writer] */
 
@@ -114,8 +115,10 @@ void weft__deliver_to_queue(const weft__place *p, weft__subscription *sub, const
 /* ---- handle.c ---- */
 
 /* Hands an event to a subscription: unless it has ended, is suspended or has handled its only event, calls the handler
- * as often as its attempts allow. Begins and ends running its code. */
-void weft__handle(const weft__place *p, weft__subscription *sub, const weft_event *event, weft_origin origin);
+ * as often as its attempts allow. Begins and ends running its code. timed: the call's
+ * time is taken. */
+void weft__handle(const weft__place *p, weft__subscription *sub, const weft_event *event, weft_origin origin,
+                  bool timed);
 /* Counts a call that returned anything but OK. */
 void weft__handle_failed(const weft__place *p, weft__subscription *sub);
 /* What follows once the last attempt at an event has failed. */

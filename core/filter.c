@@ -247,31 +247,16 @@ static bool tag_symbols_hold(const weft__conditions *conditions, const weft_even
     return true;
 }
 
-static void memo_compare(weft__memo *memo, unsigned ask, const weft__symbol *symbol, const weft_event *event)
+bool weft__ask_holds(weft__ask ask, const weft__symbol *symbol, const weft_event *event)
 {
-    memo->compared |= 1u << ask;
-    memo->symbol[ask] = symbol;
-    memo->matches[ask] = weft__symbol_matches(symbol, text_at(event, actual_at[ask]));
+    const char *text = text_at(event, actual_at[ask]);
+    if (symbol->pattern == WEFT__PATTERN_LITERAL)
+        return text != NULL && strcmp(symbol->text, text) == 0;
+    return weft__symbol_matches(symbol, text);
 }
 
-static bool asks_hold(const weft__conditions *conditions, const weft_event *event, weft__memo *memo)
+bool weft__conditions_hold(const weft__conditions *conditions, const weft_event *event, weft_origin origin)
 {
-    weft__symbol *const *symbol = conditions->symbols;
-    for (unsigned asks = conditions->asks; asks != 0; asks &= asks - 1, symbol++) {
-        unsigned ask = (unsigned)__builtin_ctz(asks);
-        if ((memo->compared >> ask & 1) == 0 || memo->symbol[ask] != *symbol)
-            memo_compare(memo, ask, *symbol, event);
-        if (!memo->matches[ask])
-            return false;
-    }
-    return true;
-}
-
-bool weft__conditions_hold(const weft__conditions *conditions, const weft_event *event, weft_origin origin,
-                           weft__memo *memo)
-{
-    if (!asks_hold(conditions, event, memo))
-        return false;
     if (!conditions->asks_more)
         return true;
     return (conditions->origin == WEFT_ORIGIN_ANY || conditions->origin == (unsigned)origin) &&

@@ -48,13 +48,6 @@ typedef struct weft__filter {
     weft__conditions *conditions; /* NULL: the type alone decides */
 } weft__filter;
 
-/* What the texts of one event were last compared with: filters that share a symbol share the comparison. */
-typedef struct weft__memo {
-    unsigned compared; /* a bit for each ask of which the rest holds */
-    bool matches[WEFT__ASK_COUNT];
-    const weft__symbol *symbol[WEFT__ASK_COUNT];
-} weft__memo;
-
 static inline size_t weft__type_index(weft_event_type type)
 {
     return (unsigned)type < WEFT_EVENT_TYPE_COUNT ? (size_t)type : WEFT_EVENT_NONE;
@@ -66,10 +59,14 @@ static inline void weft__type_set_add(weft__type_set *set, weft_event_type type)
     set->words[index / 64] |= UINT64_C(1) << (index % 64);
 }
 
+static inline bool weft__type_set_has_index(const weft__type_set *set, size_t index)
+{
+    return (set->words[index / 64] >> (index % 64) & 1) != 0;
+}
+
 static inline bool weft__type_set_has(const weft__type_set *set, weft_event_type type)
 {
-    size_t index = weft__type_index(type);
-    return (set->words[index / 64] >> (index % 64) & 1) != 0;
+    return weft__type_set_has_index(set, weft__type_index(type));
 }
 
 static inline void weft__type_set_merge(weft__type_set *set, const weft__type_set *other)
@@ -83,9 +80,10 @@ static inline void weft__type_set_merge(weft__type_set *set, const weft__type_se
 weft_status weft__filter_init(weft__filter *ret, const weft_filter *filter, weft__symbols *symbols);
 void weft__filter_fini(weft__filter *filter, weft__symbols *symbols);
 
-/* Whether everything but type and predicate holds. memo: begins for each event with nothing compared. */
-bool weft__conditions_hold(const weft__conditions *conditions, const weft_event *event, weft_origin origin,
-                           weft__memo *memo);
+/* Whether the text of an event is what a filter asks for. */
+bool weft__ask_holds(weft__ask ask, const weft__symbol *symbol, const weft_event *event);
+/* Whether everything but type, texts and predicate holds: tags, priority and origin. */
+bool weft__conditions_hold(const weft__conditions *conditions, const weft_event *event, weft_origin origin);
 
 /* The text of one ask; NULL if the filter does not ask for it. */
 const char *weft__conditions_text(const weft__conditions *conditions, weft__ask ask);

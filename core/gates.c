@@ -50,11 +50,11 @@ static weft_status recheck_and_deliver(const weft__place *p, weft__loan *loan, u
     return status;
 }
 
-static weft_status split_deliver(const weft__place *p, const weft_event *event, const char **ret_field)
+static weft_status split_deliver(const weft__place *p, const weft_event *event, uint64_t except, const char **ret_field)
 {
     weft__loan loan;
     weft__event_borrow(&loan, event);
-    weft_status status = recheck_and_deliver(p, &loan, 0, ret_field);
+    weft_status status = recheck_and_deliver(p, &loan, except, ret_field);
     weft__loan_done(&loan);
     if (status == WEFT_OK)
         weft__count_in_slot(p->slot, WEFT__COUNT_SPLIT, 1);
@@ -82,7 +82,7 @@ static weft_status results_deliver(const weft__place *p, weft__loan *loan, weft_
     if (run == WEFT_OK)
         first = recheck_and_deliver(p, loan, except, ret_field);
     for (size_t i = 0; i < weft__stage_size(stage); i++) {
-        weft_status status = split_deliver(p, weft__stage_at(stage, i), first == WEFT_OK ? ret_field : NULL);
+        weft_status status = split_deliver(p, weft__stage_at(stage, i), except, first == WEFT_OK ? ret_field : NULL);
         first = first == WEFT_OK ? status : first;
     }
     return first;

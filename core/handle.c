@@ -44,10 +44,11 @@ void weft__handle_gave_up(const weft__place *p, weft__subscription *sub, const w
         atomic_fetch_or(&sub->state, WEFT__SUB_SUSPENDED);
 }
 
-static bool attempt(const weft__place *p, weft__subscription *sub, const weft_event *event, weft_status *ret)
+static bool attempt(const weft__place *p, weft__subscription *sub, const weft_event *event, bool timed,
+                    weft_status *ret)
 {
-    weft__tally *tally = weft__slot_tally(p->slot, weft__tally_place_of(sub->tally));
-    *ret = weft__subscription_call(sub, weft__count_read(&tally->handled), p->d->clock, event);
+    weft__tally *tally = weft__slot_tally(p->slot, sub->tally);
+    *ret = timed ? weft__subscription_call_timed(sub, p->d->clock, event) : sub->handler(event, sub->user);
     if (*ret != WEFT_OK) {
         weft__handle_failed(p, sub);
         return false;
@@ -57,13 +58,14 @@ static bool attempt(const weft__place *p, weft__subscription *sub, const weft_ev
     return true;
 }
 
-static void attempts(const weft__place *p, weft__subscription *sub, const weft_event *event, weft_origin origin)
+static void attempts(const weft__place *p, weft__subscription *sub, const weft_event *event, weft_origin origin,
+                     bool timed)
 {
     weft_status status = WEFT_OK;
     uint32_t made = 0;
     do {
         made++;
-        if (attempt(p, sub, event, &status)) {
+        if (attempt(p, sub, event, timed, &status)) {
             if (sub->failures_max != 0)
                 atomic_store(&sub->failures, 0);
             return;
@@ -73,19 +75,21 @@ static void attempts(const weft__place *p, weft__subscription *sub, const weft_e
 }
 
 /* A one-shot ends by whoever gets to use it. */
-static void handle_open(const weft__place *p, weft__subscription *sub, const weft_event *event, weft_origin origin)
+static void handle_open(const weft__place *p, weft__subscription *sub, const weft_event *event, weft_origin origin,
+                        bool timed)
 {
     if (!sub->once) {
-        attempts(p, sub, event, origin);
+        attempts(p, sub, event, origin, timed);
     } else if (weft__subscription_end(sub)) {
-        attempts(p, sub, event, origin);
+        attempts(p, sub, event, origin, timed);
         weft__subscription_retire(p->d, sub);
     } else {
         weft__count_in_slot(p->slot, WEFT__COUNT_DROPPED_UNSUBSCRIBED, 1);
     }
 }
 
-void weft__handle(const weft__place *p, weft__subscription *sub, const weft_event *event, weft_origin origin)
+void weft__handle(const weft__place *p, weft__subscription *sub, const weft_event *event, weft_origin origin,
+                  bool timed)
 {
     weft__slot_enter(&p->d->slots, p->level, sub->id);
     unsigned state = atomic_load_explicit(&sub->state, memory_order_acquire);
@@ -97,7 +101,7 @@ void weft__handle(const weft__place *p, weft__subscription *sub, const weft_even
         weft__count_in_slot(p->slot, WEFT__COUNT_SKIPPED_PAUSED, 1);
         atomic_fetch_add_explicit(&sub->skipped_paused, 1, memory_order_relaxed);
     } else {
-        handle_open(p, sub, event, origin);
+        handle_open(p, sub, event, origin, timed);
     }
     weft__slot_enter(&p->d->slots, p->level, 0);
 }

@@ -101,26 +101,15 @@ static weft__mail lane_pop(weft__lane *lane)
 
 /* ---- init, fini ---- */
 
-static bool lock_init(pthread_mutex_t *lock)
-{
-    pthread_mutexattr_t attr;
-    if (pthread_mutexattr_init(&attr) != 0)
-        return false;
-    (void)pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
-    bool made = pthread_mutex_init(lock, &attr) == 0;
-    pthread_mutexattr_destroy(&attr);
-    return made;
-}
-
 weft_status weft__mailbox_init(weft__mailbox *box, const weft__mailbox_opts *opts)
 {
     memset(box, 0, sizeof *box);
     box->opts = *opts;
     box->paused = opts->paused;
-    if (!lock_init(&box->lock))
+    if (pthread_mutex_init(&box->room_lock, NULL) != 0)
         return WEFT_NO_MEMORY;
     if (weft__cond_init(&box->room) != 0) {
-        pthread_mutex_destroy(&box->lock);
+        pthread_mutex_destroy(&box->room_lock);
         return WEFT_NO_MEMORY;
     }
     return WEFT_OK;
@@ -131,39 +120,86 @@ static void depth_set_locked(weft__mailbox *box, uint32_t depth)
     atomic_store_explicit(&box->depth, depth, memory_order_relaxed);
 }
 
-static uint64_t empty_locked(weft__mailbox *box)
+/* What was in a mailbox, to be released without its lock. */
+typedef struct remains {
+    weft__lane lanes[WEFT__LANES];
+} remains;
+
+static remains empty_locked(weft__mailbox *box)
+{
+    remains left;
+    memcpy(left.lanes, box->lanes, sizeof left.lanes);
+    memset(box->lanes, 0, sizeof box->lanes);
+    depth_set_locked(box, 0);
+    box->untold = 0;
+    return left;
+}
+
+static uint64_t remains_release(remains *left)
 {
     uint64_t events = 0;
-    for (unsigned i = 0; i < WEFT__LANES; i++)
-        while (box->lanes[i].depth > 0) {
-            weft__mail mail = lane_pop(&box->lanes[i]);
+    for (unsigned i = 0; i < WEFT__LANES; i++) {
+        while (left->lanes[i].depth > 0) {
+            weft__mail mail = lane_pop(&left->lanes[i]);
             events += weft__mail_event(mail) != NULL;
             weft__mail_release(mail);
         }
-    depth_set_locked(box, 0);
-    box->untold = 0;
+        free(left->lanes[i].ring);
+    }
     return events;
 }
 
 void weft__mailbox_fini(weft__mailbox *box)
 {
-    (void)empty_locked(box);
-    for (unsigned i = 0; i < WEFT__LANES; i++)
-        free(box->lanes[i].ring);
+    remains left = empty_locked(box);
+    (void)remains_release(&left);
     pthread_cond_destroy(&box->room);
-    pthread_mutex_destroy(&box->lock);
+    pthread_mutex_destroy(&box->room_lock);
 }
 
 /* ---- put ---- */
 
-static void await_room_locked(weft__mailbox *box)
+static bool is_full(weft__mailbox *box)
 {
-    struct timespec deadline = weft__deadline_after(box->opts.block_ms);
-    box->blocked++;
-    while (weft__mailbox_depth(box) >= box->opts.max && box->state == WEFT__MAILBOX_OPEN)
-        if (!weft__cond_wait(&box->room, &box->lock, &deadline))
-            break;
+    return weft__mailbox_depth(box) >= box->opts.max;
+}
+
+/* Counts the caller among the blocked, or returns false: there is room, or nothing to wait for. */
+static bool must_wait(weft__mailbox *box)
+{
+    weft__spinlock_lock(&box->lock);
+    bool wait = is_full(box) && box->state == WEFT__MAILBOX_OPEN;
+    box->blocked += wait;
+    weft__spinlock_unlock(&box->lock);
+    return wait;
+}
+
+static void wait_ended(weft__mailbox *box)
+{
+    weft__spinlock_lock(&box->lock);
     box->blocked--;
+    weft__spinlock_unlock(&box->lock);
+}
+
+/* Returns once there may be room, false once the deadline has passed. Whoever makes room takes room_lock after that, so
+ * it finds the waiting either before this look or asleep. */
+static bool await_room(weft__mailbox *box, const struct timespec *deadline)
+{
+    bool in_time = true;
+    pthread_mutex_lock(&box->room_lock);
+    while (in_time && must_wait(box)) {
+        in_time = weft__cond_wait(&box->room, &box->room_lock, deadline);
+        wait_ended(box);
+    }
+    pthread_mutex_unlock(&box->room_lock);
+    return in_time;
+}
+
+static void tell_room(weft__mailbox *box)
+{
+    pthread_mutex_lock(&box->room_lock);
+    pthread_cond_broadcast(&box->room);
+    pthread_mutex_unlock(&box->room_lock);
 }
 
 /* Says once for each worker that is missing that the job must be queued. */
@@ -241,12 +277,10 @@ static weft__put_result refusal_locked(const weft__mailbox *box)
 /* Leaves in *mail what has no place. */
 static weft__put_result put_locked(weft__mailbox *box, weft__mail *mail, weft__put_mode mode)
 {
-    if (mode == WEFT__PUT_WAIT && box->opts.overflow == WEFT_OVERFLOW_BLOCK)
-        await_room_locked(box);
     if (box->state != WEFT__MAILBOX_OPEN)
         return refusal_locked(box);
     weft__put_result result = WEFT__PUT_STORED;
-    if (weft__mailbox_depth(box) >= box->opts.max)
+    if (is_full(box))
         result = put_full_locked(box, mail, mode);
     else if (!store_locked(box, *mail))
         result = WEFT__PUT_DROPPED;
@@ -255,13 +289,31 @@ static weft__put_result put_locked(weft__mailbox *box, weft__mail *mail, weft__p
     return result;
 }
 
+static weft__put_result put(weft__mailbox *box, weft__mail *mail, weft__put_mode mode, bool *ret_schedule)
+{
+    weft__spinlock_lock(&box->lock);
+    weft__put_result result = put_locked(box, mail, mode);
+    *ret_schedule = box->state == WEFT__MAILBOX_OPEN && schedule_locked(box);
+    weft__spinlock_unlock(&box->lock);
+    return result;
+}
+
+/* Another one may take the room that was waited for. */
+static weft__put_result put_waiting(weft__mailbox *box, weft__mail *mail, bool *ret_schedule)
+{
+    struct timespec deadline = weft__deadline_after(box->opts.block_ms);
+    weft__put_result result;
+    do
+        result = put(box, mail, WEFT__PUT_TRY, ret_schedule);
+    while (result == WEFT__PUT_FULL && await_room(box, &deadline));
+    return result != WEFT__PUT_FULL ? result : put(box, mail, WEFT__PUT_NOW, ret_schedule);
+}
+
 weft__put_result weft__mailbox_put(weft__mailbox *box, weft__mail mail, weft__put_mode mode,
                                    uint64_t *ret_dropped_events, bool *ret_schedule)
 {
-    pthread_mutex_lock(&box->lock);
-    weft__put_result result = put_locked(box, &mail, mode);
-    *ret_schedule = box->state == WEFT__MAILBOX_OPEN && schedule_locked(box);
-    pthread_mutex_unlock(&box->lock);
+    weft__put_result result =
+        mode == WEFT__PUT_WAIT ? put_waiting(box, &mail, ret_schedule) : put(box, &mail, mode, ret_schedule);
     *ret_dropped_events = 0;
     if (result == WEFT__PUT_STORED || result == WEFT__PUT_FULL || result == WEFT__PUT_DEAD)
         return result;
@@ -272,13 +324,13 @@ weft__put_result weft__mailbox_put(weft__mailbox *box, weft__mail mail, weft__pu
 
 bool weft__mailbox_miss(weft__mailbox *box, uint64_t n)
 {
-    pthread_mutex_lock(&box->lock);
+    weft__spinlock_lock(&box->lock);
     bool schedule = false;
     if (box->state == WEFT__MAILBOX_OPEN) {
         box->untold += n;
         schedule = schedule_locked(box);
     }
-    pthread_mutex_unlock(&box->lock);
+    weft__spinlock_unlock(&box->lock);
     return schedule;
 }
 
@@ -286,10 +338,10 @@ bool weft__mailbox_miss(weft__mailbox *box, uint64_t n)
 
 void weft__mailbox_begin(weft__mailbox *box)
 {
-    pthread_mutex_lock(&box->lock);
+    weft__spinlock_lock(&box->lock);
     box->scheduled = false;
     box->workers++;
-    pthread_mutex_unlock(&box->lock);
+    weft__spinlock_unlock(&box->lock);
 }
 
 static void take_locked(weft__mailbox *box, unsigned max, weft__batch *batch)
@@ -307,8 +359,6 @@ static void take_locked(weft__mailbox *box, unsigned max, weft__batch *batch)
     while (batch->count < max && lane->depth > 0)
         batch->mails[batch->count++] = lane_pop(lane);
     depth_set_locked(box, weft__mailbox_depth(box) - batch->count);
-    if (box->blocked > 0)
-        pthread_cond_broadcast(&box->room);
 }
 
 bool weft__mailbox_take(weft__mailbox *box, unsigned max, weft__batch *ret, bool *ret_schedule)
@@ -316,12 +366,15 @@ bool weft__mailbox_take(weft__mailbox *box, unsigned max, weft__batch *ret, bool
     ret->count = 0;
     ret->untold = 0;
     *ret_schedule = false;
-    pthread_mutex_lock(&box->lock);
+    weft__spinlock_lock(&box->lock);
     if (!box->paused) {
         take_locked(box, box->opts.concurrency > 1 ? 1 : max, ret);
         *ret_schedule = schedule_locked(box);
     }
-    pthread_mutex_unlock(&box->lock);
+    bool blocked = ret->count > 0 && box->blocked > 0;
+    weft__spinlock_unlock(&box->lock);
+    if (blocked)
+        tell_room(box);
     return ret->count > 0 || ret->untold > 0;
 }
 
@@ -349,9 +402,9 @@ static weft__put_result put_back_or_not_locked(weft__mailbox *box, weft__batch *
 weft__put_result weft__mailbox_put_back(weft__mailbox *box, weft__batch *batch, unsigned from,
                                         uint64_t *ret_dropped_events)
 {
-    pthread_mutex_lock(&box->lock);
+    weft__spinlock_lock(&box->lock);
     weft__put_result result = put_back_or_not_locked(box, batch, from);
-    pthread_mutex_unlock(&box->lock);
+    weft__spinlock_unlock(&box->lock);
     *ret_dropped_events = 0;
     if (result == WEFT__PUT_STORED || result == WEFT__PUT_FULL)
         return result;
@@ -365,11 +418,11 @@ weft__put_result weft__mailbox_put_back(weft__mailbox *box, weft__batch *batch, 
 
 bool weft__mailbox_rest(weft__mailbox *box)
 {
-    pthread_mutex_lock(&box->lock);
+    weft__spinlock_lock(&box->lock);
     box->workers--;
     box->in_hand = 0;
     bool schedule = schedule_locked(box);
-    pthread_mutex_unlock(&box->lock);
+    weft__spinlock_unlock(&box->lock);
     return schedule;
 }
 
@@ -377,24 +430,24 @@ bool weft__mailbox_rest(weft__mailbox *box)
 
 uint64_t weft__mailbox_set_state(weft__mailbox *box, weft__mailbox_state state)
 {
-    uint64_t dropped = 0;
-    pthread_mutex_lock(&box->lock);
+    remains left = {0};
+    weft__spinlock_lock(&box->lock);
     if (box->state != WEFT__MAILBOX_CLOSED)
         box->state = state;
     if (box->state != WEFT__MAILBOX_OPEN) {
-        dropped = empty_locked(box);
+        left = empty_locked(box);
         atomic_store_explicit(&box->urgent, true, memory_order_relaxed);
-        pthread_cond_broadcast(&box->room);
     }
-    pthread_mutex_unlock(&box->lock);
-    return dropped;
+    weft__spinlock_unlock(&box->lock);
+    tell_room(box);
+    return remains_release(&left);
 }
 
 bool weft__mailbox_pause(weft__mailbox *box, bool paused)
 {
-    pthread_mutex_lock(&box->lock);
+    weft__spinlock_lock(&box->lock);
     box->paused = paused;
     bool schedule = schedule_locked(box);
-    pthread_mutex_unlock(&box->lock);
+    weft__spinlock_unlock(&box->lock);
     return schedule;
 }

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/spinlock.h"
 #include "weft/dispatcher.h"
 
 enum { WEFT__LANES = WEFT_PRIORITY_CRITICAL, WEFT__BATCH_MAX = 64 };
@@ -66,7 +67,7 @@ typedef struct weft__lane {
 } weft__lane;
 
 typedef struct weft__mailbox {
-    pthread_mutex_t lock;          /* leaf; spins before it sleeps */
+    weft__spinlock lock;           /* taken inside room_lock */
     weft__lane lanes[WEFT__LANES]; /* [lock] from low to critical */
     weft__mailbox_state state;     /* [lock] */
     atomic_uint depth;             /* [lock] to write */
@@ -77,7 +78,8 @@ typedef struct weft__mailbox {
     bool scheduled;                /* [lock] its job is queued */
     bool paused;                   /* [lock] */
     atomic_bool urgent;            /* [lock] to write: what is in hand should be put back */
-    pthread_cond_t room;           /* [lock] */
+    pthread_mutex_t room_lock;     /* of threads that wait for room */
+    pthread_cond_t room;           /* [room_lock] */
     weft__mailbox_opts opts;       /* const after init */
     _Alignas(64) atomic_uint held; /* mails in a worker's hand behind the one it handles; that worker writes */
 } weft__mailbox;

@@ -124,18 +124,22 @@ weft_status weft__pool_start(weft__pool *pool)
     return status;
 }
 
+/* Signals once the lock is free: a worker that wakes to find it taken goes back to sleep. */
 void weft__pool_push(weft__pool *pool, weft__job *jobs)
 {
     if (jobs == NULL)
         return;
+    unsigned count = 0;
     pthread_mutex_lock(&pool->lock);
     *pool->tail = jobs;
     for (; jobs != NULL; jobs = jobs->next) {
         pool->tail = &jobs->next;
-        atomic_fetch_add_explicit(&pool->queued, 1, memory_order_relaxed);
-        pthread_cond_signal(&pool->work);
+        count++;
     }
+    atomic_fetch_add_explicit(&pool->queued, count, memory_order_relaxed);
     pthread_mutex_unlock(&pool->lock);
+    while (count-- > 0)
+        pthread_cond_signal(&pool->work);
 }
 
 bool weft__pool_wait_begin(weft__pool *pool)

@@ -42,22 +42,35 @@ static weft_status publish_stamped(const weft__place *p, const weft_event *event
     return WEFT_OK;
 }
 
-/* Only inline handlers take the type. */
-static inline __attribute__((always_inline)) void
-publish_as_it_is(weft__place p, const weft__snapshot *snapshot, const weft_event *event, size_t type, uint64_t except)
+/* Only inline handlers take the event. */
+static weft_status publish_rare(const weft__place *p, const weft_event *event, uint64_t except)
 {
     weft__pass pass;
-    weft__delivery y;
-    weft__pass_begin(&pass, event, p.d->clock);
-    weft__delivery_init(&y, p, snapshot, event, type, WEFT_ORIGIN_LOCAL, except);
-    weft__delivery_begin(&y);
-    if (!weft__run_inline(&y))
-        weft__count_in_slot(p.slot, WEFT__COUNT_UNMATCHED, 1);
+    weft__pass_begin(&pass, event, p->d->clock);
+    weft__deliver_inline(p, event, WEFT_ORIGIN_LOCAL, except);
+    weft__pass_end(&pass);
+    return WEFT_OK;
+}
+
+/* The commonest event: its time set, nobody but inline handlers takes it, and this is not one of those few that are
+ * timed. */
+static inline __attribute__((always_inline)) void publish_common(weft_dispatcher *d, weft__slot *slot,
+                                                                 weft__level *level, const weft__snapshot *snapshot,
+                                                                 const weft_event *event, size_t type)
+{
+    weft__pass pass;
+    weft__pass_begin(&pass, event, d->clock);
+    if (weft__type_set_has_index(&snapshot->plain, type)) {
+        weft__count_own(&slot->counters.by_type[type], 1);
+        weft__run_plain(d, slot, level, snapshot, event, type);
+    } else {
+        weft__run_asking(d, slot, level, snapshot, event, type);
+    }
     weft__pass_end(&pass);
 }
 
-static WEFT__COLD weft_status publish_with_care(const weft__place *p, const weft_event *event, uint64_t except,
-                                                const char **ret_field)
+static weft_status __attribute__((noinline))
+publish_with_care(const weft__place *p, const weft_event *event, uint64_t except, const char **ret_field)
 {
     if (atomic_load_explicit(&p->d->state, memory_order_acquire) != WEFT__RUNNING) {
         weft__count_in_slot(p->slot, WEFT__COUNT_REFUSED_STOPPED, 1);
@@ -65,7 +78,7 @@ static WEFT__COLD weft_status publish_with_care(const weft__place *p, const weft
     }
     if (weft__type_set_has(&weft__level_snapshot(p->level)->careful, event->type))
         return publish_checked(p, event, except, ret_field);
-    return publish_stamped(p, event, except);
+    return event->timestamp_ms == 0 ? publish_stamped(p, event, except) : publish_rare(p, event, except);
 }
 
 static WEFT__COLD weft_status publish_null(weft_dispatcher *d)
@@ -86,6 +99,14 @@ static WEFT__COLD weft_status publish_nested(weft__slot *slot)
     return WEFT_NESTED;
 }
 
+static inline bool is_common(weft_dispatcher *d, const weft__slot *slot, const weft_event *event, size_t type,
+                             uint64_t except)
+{
+    return event->timestamp_ms != 0 && event->correlation_id == NULL && except == 0 &&
+           weft__count_is_common(&slot->counters.by_type[type]) &&
+           atomic_load_explicit(&d->state, memory_order_acquire) == WEFT__RUNNING;
+}
+
 static inline __attribute__((always_inline)) weft_status publish(weft_dispatcher *d, const weft_event *event,
                                                                  uint64_t except, const char **ret_field)
 {
@@ -100,10 +121,8 @@ static inline __attribute__((always_inline)) weft_status publish(weft_dispatcher
         return publish_nested(slot);
     size_t type = weft__type_index(event->type);
     weft_status status = WEFT_OK;
-    if (__builtin_expect(event->timestamp_ms != 0 && (snapshot->careful.words[type / 64] >> (type % 64) & 1) == 0 &&
-                             atomic_load_explicit(&d->state, memory_order_acquire) == WEFT__RUNNING,
-                         1))
-        publish_as_it_is((weft__place){d, slot, level}, snapshot, event, type, except);
+    if (!weft__type_set_has_index(&snapshot->careful, type) && is_common(d, slot, event, type, except))
+        publish_common(d, slot, level, snapshot, event, type);
     else
         status = publish_with_care(&(weft__place){d, slot, level}, event, except, ret_field);
     weft__slot_end(&d->slots, slot, level);

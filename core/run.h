@@ -1,6 +1,7 @@
-/* core/run.h: one event on its way to inline handlers: what every publish passes through, and nothing else.
+/* core/run.h: one event on its way, and the shortest way of one.
  *
- * In a header, so that the shortest way from weft_publish to a handler is one function: what is rare is called. */
+ * In a header, so that the way from weft_publish to inline handlers of which nothing is to be asked but the event's
+ * type is one function; what is rare on it is called. */
 #ifndef WEFT_CORE_RUN_H
 #define WEFT_CORE_RUN_H
 
@@ -9,7 +10,7 @@
 /* Of a function that the shortest way calls only when something is out of the ordinary. */
 #define WEFT__COLD __attribute__((noinline, cold))
 
-/* Set member by member: clearing all of it would cost more than a delivery. Memo and jobs have no value to begin with.
+/* Set member by member: clearing all of it would cost more than a delivery. Jobs have no value to begin with.
  */
 typedef struct weft__delivery {
     weft__place p;
@@ -18,50 +19,37 @@ typedef struct weft__delivery {
     size_t type; /* index of the event's */
     weft_origin origin;
     uint64_t except;
-    uint64_t last;                /* what tallies remember of the event */
-    bool timed;                   /* the handlers' time is taken */
-    bool asks;                    /* timed, or one is to be left out, or each step needs a fence */
+    bool timed;                   /* handlers' time is taken */
+    bool quick;                   /* open subscriptions go the shortest way */
     weft__job *jobs, **jobs_tail; /* mailboxes to be given to workers */
-    weft__memo memo;
 } weft__delivery;
 
-static inline __attribute__((always_inline)) void weft__delivery_init(weft__delivery *y, weft__place p,
+static inline __attribute__((always_inline)) void weft__delivery_init(weft__delivery *y, weft_dispatcher *d,
+                                                                      weft__slot *slot, weft__level *level,
                                                                       const weft__snapshot *snapshot,
                                                                       const weft_event *event, size_t type,
                                                                       weft_origin origin, uint64_t except)
 {
-    y->p.d = p.d;
-    y->p.slot = p.slot;
-    y->p.level = p.level;
+    y->p.d = d;
+    y->p.slot = slot;
+    y->p.level = level;
     y->snapshot = snapshot;
     y->event = event;
     y->type = type;
     y->origin = origin;
     y->except = except;
-    y->memo.compared = 0;
 }
 
-/* ---- deliver.c: what is rare ---- */
+/* The way of a local event that only inline handlers take, if more than its type is to be asked. */
+void weft__run_asking(weft_dispatcher *d, weft__slot *slot, weft__level *level, const weft__snapshot *snapshot,
+                      const weft_event *event, size_t type);
 
-/* Whether a subscription wants the event, given that it wants the type. */
-bool weft__delivery_wanted(weft__delivery *y, const weft__entry *entry);
-void weft__delivery_late_reply(const weft__delivery *y);
-/* The subscription's state must be asked. */
-void weft__delivery_not_plain(const weft__delivery *y, const weft__entry *entry);
-void weft__delivery_failed(const weft__delivery *y, const weft__entry *entry, weft_status status);
+/* ---- the shortest way ---- */
 
-/* ---- what is not ---- */
-
-static inline void weft__delivery_begin(weft__delivery *y)
-{
-    _Atomic uint64_t *count = &y->p.slot->counters.by_type[y->type];
-    y->last = (uint64_t)y->event->timestamp_ms << 8 | y->type;
-    y->timed = weft__count_read(count) % WEFT__SAMPLE_EVERY == 0;
-    y->asks = y->timed || y->except != 0 || !weft__fence_is_asymmetric;
-    weft__count_own(count, 1);
-    if (__builtin_expect(y->event->correlation_id != NULL, 0))
-        weft__delivery_late_reply(y);
-}
+/* What is rare on it: the subscription's state must be asked; its handler has failed; the event may be a late reply. */
+void weft__run_closed(const weft__place *p, const weft__entry *entry, const weft_event *event);
+void weft__run_failed(const weft__place *p, const weft__entry *entry, const weft_event *event, weft_status status);
+void weft__late_reply(const weft__place *p, const weft_event *event);
 
 static inline unsigned weft__lowest_bit(uint64_t bits)
 {
@@ -69,50 +57,62 @@ static inline unsigned weft__lowest_bit(uint64_t bits)
 }
 
 /* Runs one whose state needs no look while nothing has changed since the snapshot was taken. Returns whether it was
- * handled. */
-static inline bool weft__run_plain(const weft__delivery *y, const weft__entry *entry, bool timed)
+ * handled. The caller's fences are asymmetric. */
+static inline __attribute__((always_inline)) bool weft__run_open(weft_dispatcher *d, weft__slot *slot,
+                                                                 weft__level *level, const weft__snapshot *snapshot,
+                                                                 const weft__entry *entry, const weft_event *event)
 {
-    weft__slot_enter_calm(y->p.level, entry->id);
-    if (__builtin_expect(atomic_load_explicit(&y->p.d->calm, memory_order_relaxed) != y->snapshot, 0)) {
-        weft__delivery_not_plain(y, entry);
+    atomic_store_explicit(&level->running, entry->id, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(atomic_load_explicit(&d->calm, memory_order_relaxed) != snapshot, 0)) {
+        weft__run_closed(&(weft__place){d, slot, level}, entry, event);
         return false;
     }
-    weft_status status = timed ? weft__subscription_call_timed(entry->sub, y->p.d->clock, y->event)
-                               : entry->handler(y->event, entry->user);
+    weft_status status = entry->handler(event, entry->user);
     if (__builtin_expect(status != WEFT_OK, 0)) {
-        weft__delivery_failed(y, entry, status);
+        weft__run_failed(&(weft__place){d, slot, level}, entry, event, status);
         return false;
     }
-    weft__tally_handled(weft__slot_tally(y->p.slot, entry->tally), y->last);
     return true;
 }
 
-/* ---- chunks; both return how many have handled the event ---- */
-
-/* Runs those of a chunk that want the event's type; nothing else is to be asked of any of them. */
-uint64_t weft__run_chunk_plain(const weft__delivery *y, const weft__chunk *chunk, uint64_t wants);
-/* The same if something is: conditions, a state, or it is time to take the time. */
-uint64_t weft__run_chunk_asking(weft__delivery *y, const weft__chunk *chunk, uint64_t wants, bool *matched);
-
-/* Runs the inline handlers that want the event. Returns whether there were any. */
-static inline bool weft__run_inline(weft__delivery *y)
+/* The chunk counts the event for all who want it, also for those who have not handled it. */
+static inline void weft__run_skipped(const weft__entry *entry)
 {
-    const weft__entries *inline_ = &y->snapshot->inline_;
-    bool matched = false;
+    weft__count_shared(&entry->sub->skipped, 1);
+}
+
+/* Runs all of a chunk that want the type: each is open, and wants the event. Returns how many have handled it. */
+static inline __attribute__((always_inline)) uint64_t weft__run_all(weft_dispatcher *d, weft__slot *slot,
+                                                                    weft__level *level, const weft__snapshot *snapshot,
+                                                                    const weft__chunk *chunk, const weft_event *event,
+                                                                    size_t type)
+{
     uint64_t handled = 0;
-    for (size_t i = 0; i < inline_->chunk_count; i++) {
-        const weft__chunk *chunk = inline_->chunks[i];
-        uint64_t wants = chunk->wants[y->type];
-        if ((wants & ~chunk->plain) != 0 || y->asks)
-            handled += weft__run_chunk_asking(y, chunk, wants, &matched);
-        else if (wants != 0) {
-            handled += weft__run_chunk_plain(y, chunk, wants);
-            matched = true;
-        }
+    for (uint64_t bits = chunk->wants[type]; bits != 0; bits &= bits - 1) {
+        const weft__entry *entry = &chunk->entries[weft__lowest_bit(bits)];
+        if (__builtin_expect(weft__run_open(d, slot, level, snapshot, entry, event), 1))
+            handled++;
+        else
+            weft__run_skipped(entry);
     }
-    weft__slot_enter_calm(y->p.level, 0);
-    weft__count_in_slot(y->p.slot, WEFT__COUNT_HANDLED, handled);
-    return matched;
+    weft__tally_handled(weft__slot_tally(slot, chunk->row) + type, (uint64_t)event->timestamp_ms << 8 | type);
+    return handled;
+}
+
+/* Runs all that want the type, of which nothing else is to be asked. */
+static inline __attribute__((always_inline)) void weft__run_plain(weft_dispatcher *d, weft__slot *slot,
+                                                                  weft__level *level, const weft__snapshot *snapshot,
+                                                                  const weft_event *event, size_t type)
+{
+    uint64_t handled = 0;
+    for (size_t i = 0; i < snapshot->inline_.chunk_count; i++) {
+        const weft__chunk *chunk = snapshot->inline_.chunks[i];
+        if (chunk->wants[type] != 0)
+            handled += weft__run_all(d, slot, level, snapshot, chunk, event, type);
+    }
+    weft__slot_enter_calm(level, 0);
+    weft__count_in_slot(slot, WEFT__COUNT_HANDLED, handled);
 }
 
 #endif

@@ -56,15 +56,31 @@ static void key_make(void)
     key_there = pthread_key_create(&key, thread_leaves) == 0;
 }
 
-static bool pages_fill(weft__slot *slot, uint32_t pages)
+/* Both tables of a slot work alike. */
+typedef struct table {
+    _Atomic(weft__tally *) *pages;
+    size_t page_tallies;
+} table;
+
+static table tallies_of(weft__slot *slot)
+{
+    return (table){slot->tallies, WEFT__TALLY_PAGE};
+}
+
+static table rows_of(weft__slot *slot)
+{
+    return (table){slot->rows, (size_t)WEFT__ROW_PAGE * WEFT_EVENT_TYPE_COUNT};
+}
+
+static bool pages_fill(table t, uint32_t pages)
 {
     for (uint32_t i = 0; i < pages; i++) {
-        if (atomic_load(&slot->tallies[i]) != NULL)
+        if (atomic_load(&t.pages[i]) != NULL)
             continue;
-        weft__tally *page = calloc(WEFT__TALLY_PAGE, sizeof *page);
+        weft__tally *page = calloc(t.page_tallies, sizeof *page);
         if (page == NULL)
             return false;
-        atomic_store(&slot->tallies[i], page);
+        atomic_store(&t.pages[i], page);
     }
     return true;
 }
@@ -73,6 +89,8 @@ static void slot_free(weft__slot *slot)
 {
     for (uint32_t i = 0; i < WEFT__TALLY_PAGES; i++)
         free(atomic_load(&slot->tallies[i]));
+    for (uint32_t i = 0; i < WEFT__ROW_PAGES; i++)
+        free(atomic_load(&slot->rows[i]));
     free(slot);
 }
 
@@ -82,7 +100,7 @@ static weft__slot *slot_create_locked(weft__slots *slots)
     if (slot == NULL)
         return NULL;
     memset(slot, 0, sizeof *slot);
-    if (!pages_fill(slot, slots->tally_pages)) {
+    if (!pages_fill(tallies_of(slot), slots->tally_pages) || !pages_fill(rows_of(slot), slots->row_pages)) {
         slot_free(slot);
         return NULL;
     }
@@ -137,9 +155,10 @@ weft_status weft__slots_init(weft__slots *slots)
     memset(slots, 0, sizeof *slots);
     if (!key_there)
         return WEFT_NO_MEMORY;
-    slots->tallies_used = calloc(WEFT__TALLIES_MAX / 64, sizeof *slots->tallies_used);
+    slots->tallies_used = calloc((WEFT__TALLIES_MAX + WEFT__ROWS_MAX) / 64, sizeof *slots->tallies_used);
     if (slots->tallies_used == NULL)
         return WEFT_NO_MEMORY;
+    slots->rows_used = slots->tallies_used + WEFT__TALLIES_MAX / 64;
     if (pthread_mutex_init(&slots->lock, NULL) != 0)
         goto err_tallies;
     if (weft__cond_init(&slots->left) != 0)
@@ -182,66 +201,117 @@ void weft__slots_fini(weft__slots *slots)
 
 /* ---- tallies ---- */
 
-static uint32_t tally_free_index_locked(const weft__slots *slots)
+weft__tally_place weft__tally_place_of(uint32_t index)
 {
-    uint32_t word = 0;
-    while (word < WEFT__TALLIES_MAX / 64 && slots->tallies_used[word] == UINT64_MAX)
-        word++;
-    return word * 64 + (word < WEFT__TALLIES_MAX / 64 ? (uint32_t)__builtin_ctzll(~slots->tallies_used[word]) : 0);
+    size_t page = index / WEFT__TALLY_PAGE * sizeof(_Atomic(weft__tally *));
+    return (weft__tally_place){(uint32_t)(offsetof(weft__slot, tallies) + page),
+                               (uint32_t)(index % WEFT__TALLY_PAGE * sizeof(weft__tally))};
 }
 
-static weft_status tally_alloc_locked(weft__slots *slots, uint32_t *ret)
+weft__tally_place weft__row_place_of(uint32_t index)
 {
-    uint32_t index = tally_free_index_locked(slots);
-    if (index >= WEFT__TALLIES_MAX)
-        return WEFT_FULL;
-    uint32_t pages = index / WEFT__TALLY_PAGE + 1;
-    if (pages > slots->tally_pages) {
-        for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot->next)
-            if (!pages_fill(slot, pages))
-                return WEFT_NO_MEMORY;
-        slots->tally_pages = pages;
-    }
-    slots->tallies_used[index / 64] |= UINT64_C(1) << (index % 64);
-    *ret = index;
+    size_t page = index / WEFT__ROW_PAGE * sizeof(_Atomic(weft__tally *));
+    return (weft__tally_place){(uint32_t)(offsetof(weft__slot, rows) + page),
+                               (uint32_t)(index % WEFT__ROW_PAGE * WEFT_EVENT_TYPE_COUNT * sizeof(weft__tally))};
+}
+
+/* The first index that is free, max if there is none. */
+static uint32_t index_free(const uint64_t *used, uint32_t max)
+{
+    for (uint32_t word = 0; word < max / 64; word++)
+        if (used[word] != UINT64_MAX)
+            return word * 64 + (uint32_t)__builtin_ctzll(~used[word]);
+    return max;
+}
+
+static void index_take(uint64_t *used, uint32_t index)
+{
+    used[index / 64] |= UINT64_C(1) << (index % 64);
+}
+
+static void index_give_back(uint64_t *used, uint32_t index)
+{
+    used[index / 64] &= ~(UINT64_C(1) << (index % 64));
+}
+
+static weft_status pages_reach_locked(weft__slots *slots, table (*of)(weft__slot *slot), uint32_t pages,
+                                      uint32_t *ret_pages)
+{
+    if (pages <= *ret_pages)
+        return WEFT_OK;
+    for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot->next)
+        if (!pages_fill(of(slot), pages))
+            return WEFT_NO_MEMORY;
+    *ret_pages = pages;
     return WEFT_OK;
 }
 
 weft_status weft__tally_alloc(weft__slots *slots, uint32_t *ret)
 {
     pthread_mutex_lock(&slots->lock);
-    weft_status status = tally_alloc_locked(slots, ret);
+    uint32_t index = index_free(slots->tallies_used, WEFT__TALLIES_MAX);
+    weft_status status = index == WEFT__TALLIES_MAX
+                             ? WEFT_FULL
+                             : pages_reach_locked(slots, tallies_of, index / WEFT__TALLY_PAGE + 1, &slots->tally_pages);
+    if (status == WEFT_OK) {
+        index_take(slots->tallies_used, index);
+        *ret = index;
+    }
     pthread_mutex_unlock(&slots->lock);
     return status;
 }
 
-void weft__tally_clear(weft__slots *slots, uint32_t index)
+weft_status weft__row_alloc(weft__slots *slots, uint32_t *ret)
+{
+    pthread_mutex_lock(&slots->lock);
+    uint32_t index = index_free(slots->rows_used, WEFT__ROWS_MAX);
+    weft_status status = index == WEFT__ROWS_MAX
+                             ? WEFT_FULL
+                             : pages_reach_locked(slots, rows_of, index / WEFT__ROW_PAGE + 1, &slots->row_pages);
+    if (status == WEFT_OK) {
+        index_take(slots->rows_used, index);
+        *ret = index;
+    }
+    pthread_mutex_unlock(&slots->lock);
+    return status;
+}
+
+void weft__tally_clear(weft__slots *slots, weft__tally_place place, size_t count)
 {
     for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot->next) {
-        weft__tally *tally = weft__slot_tally(slot, weft__tally_place_of(index));
-        atomic_store_explicit(&tally->handled, 0, memory_order_relaxed);
-        atomic_store_explicit(&tally->last, 0, memory_order_relaxed);
+        weft__tally *tally = weft__slot_tally(slot, place);
+        for (size_t i = 0; i < count; i++) {
+            atomic_store_explicit(&tally[i].handled, 0, memory_order_relaxed);
+            atomic_store_explicit(&tally[i].last, 0, memory_order_relaxed);
+        }
     }
 }
 
 void weft__tally_free(weft__slots *slots, uint32_t index)
 {
     pthread_mutex_lock(&slots->lock);
-    weft__tally_clear(slots, index);
-    slots->tallies_used[index / 64] &= ~(UINT64_C(1) << (index % 64));
+    weft__tally_clear(slots, weft__tally_place_of(index), 1);
+    index_give_back(slots->tallies_used, index);
     pthread_mutex_unlock(&slots->lock);
 }
 
-uint64_t weft__tally_sum(weft__slots *slots, uint32_t index, uint64_t *ret_last)
+void weft__row_free(weft__slots *slots, uint32_t index)
 {
-    uint64_t handled = 0, last = 0;
+    pthread_mutex_lock(&slots->lock);
+    weft__tally_clear(slots, weft__row_place_of(index), WEFT_EVENT_TYPE_COUNT);
+    index_give_back(slots->rows_used, index);
+    pthread_mutex_unlock(&slots->lock);
+}
+
+uint64_t weft__tally_sum(weft__slots *slots, weft__tally_place place, uint64_t *last)
+{
+    uint64_t handled = 0;
     for (weft__slot *slot = slot_first(slots); slot != NULL; slot = slot->next) {
-        const weft__tally *tally = weft__slot_tally(slot, weft__tally_place_of(index));
+        const weft__tally *tally = weft__slot_tally(slot, place);
         handled += weft__count_read(&tally->handled);
         uint64_t theirs = weft__count_read(&tally->last);
-        last = theirs > last ? theirs : last;
+        *last = theirs > *last ? theirs : *last;
     }
-    *ret_last = last;
     return handled;
 }
 

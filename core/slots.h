@@ -30,10 +30,13 @@ enum {
     WEFT__TALLIES_MAX = 65536,
     WEFT__TALLY_PAGE = 256,
     WEFT__TALLY_PAGES = WEFT__TALLIES_MAX / WEFT__TALLY_PAGE,
+    WEFT__ROWS_MAX = 8192,
+    WEFT__ROW_PAGE = 16,
+    WEFT__ROW_PAGES = WEFT__ROWS_MAX / WEFT__ROW_PAGE,
     WEFT__SLOT_CACHE = 4,
 };
 
-/* What one thread did for one subscription. */
+/* What one thread did for one subscription; in a row: for all of a chunk that want one event type. */
 typedef struct weft__tally {
     _Atomic uint64_t handled; /* calls that returned OK */
     _Atomic uint64_t last;    /* timestamp_ms << 8 | type of the event handled last */
@@ -50,6 +53,7 @@ typedef struct weft__slot {
     weft__level levels[WEFT_PUBLISH_DEPTH_MAX];
     weft__counters counters;                           /* holder writes, anyone reads */
     _Atomic(weft__tally *) tallies[WEFT__TALLY_PAGES]; /* [slots lock]; a page stays once it is there */
+    _Atomic(weft__tally *) rows[WEFT__ROW_PAGES];      /* likewise */
     _Atomic(const void *) owner;                       /* the thread; NULL: none. Set under [slots lock] */
     struct weft__slot *next;                           /* const after create */
 } weft__slot;
@@ -69,7 +73,9 @@ typedef struct weft__slots {
     pthread_cond_t left;          /* [lock] */
     weft__waiter *waiting;        /* [lock] */
     uint64_t *tallies_used;       /* [lock] a bit each */
+    uint64_t *rows_used;          /* [lock] likewise */
     uint32_t tally_pages;         /* [lock] that every slot has */
+    uint32_t row_pages;           /* [lock] likewise */
     struct weft__slots *next_all; /* [list of all] */
 } weft__slots;
 
@@ -173,18 +179,14 @@ static inline const struct weft__snapshot *weft__level_snapshot(const weft__leve
     return atomic_load_explicit(&level->guard, memory_order_relaxed);
 }
 
-/* Where a tally is, made ready for looking it up on every event. */
+/* Where a tally or a row of them is, made ready for looking it up on every event. */
 typedef struct weft__tally_place {
     uint32_t page_at; /* offset of the page's pointer in a slot */
     uint32_t at;      /* offset in the page */
 } weft__tally_place;
 
-static inline weft__tally_place weft__tally_place_of(uint32_t index)
-{
-    size_t page = index / WEFT__TALLY_PAGE * sizeof(_Atomic(weft__tally *));
-    return (weft__tally_place){(uint32_t)(offsetof(weft__slot, tallies) + page),
-                               (uint32_t)(index % WEFT__TALLY_PAGE * sizeof(weft__tally))};
-}
+weft__tally_place weft__tally_place_of(uint32_t index);
+weft__tally_place weft__row_place_of(uint32_t index);
 
 static inline weft__tally *weft__slot_tally(const weft__slot *slot, weft__tally_place place)
 {
@@ -200,14 +202,16 @@ static inline void weft__tally_handled(weft__tally *tally, uint64_t last)
 
 /* ---- tallies ---- */
 
-/* Gives out a tally, zero in every slot. Returns OK, FULL or NO_MEMORY. */
+/* Give out a tally, or a row of one for each event type, zero in every slot. Return OK, FULL or NO_MEMORY. */
 weft_status weft__tally_alloc(weft__slots *slots, uint32_t *ret);
-/* Takes it back; nobody may be counting in it. */
+weft_status weft__row_alloc(weft__slots *slots, uint32_t *ret);
+/* Take it back; nobody may be counting in it. */
 void weft__tally_free(weft__slots *slots, uint32_t index);
-/* Sets it to zero; a count that is under way may survive. */
-void weft__tally_clear(weft__slots *slots, uint32_t index);
-/* The sum of `handled` over all slots, and the largest `last`. */
-uint64_t weft__tally_sum(weft__slots *slots, uint32_t index, uint64_t *ret_last);
+void weft__row_free(weft__slots *slots, uint32_t index);
+/* Sets `count` tallies from a place on to zero; a count that is under way may survive. */
+void weft__tally_clear(weft__slots *slots, weft__tally_place place, size_t count);
+/* The sum of `handled` over all slots; raises *last to the largest `last`. */
+uint64_t weft__tally_sum(weft__slots *slots, weft__tally_place place, uint64_t *last);
 
 /* ---- looking at all slots ---- */
 

@@ -2,6 +2,8 @@
  *
  * Both lists stay in the order of ids, so an id is found by halving. Neighbouring chunks that have become thin are
  * joined, so that n subscriptions never take more than about n / 16 chunks.
+ * An event whose takers are all plain is counted once for each chunk, not for each subscription: in a row that every
+ * slot has for the chunk. What a chunk has counted passes to its subscriptions when it goes.
  * Simplification: a change copies the pointers to all chunks: 8 KB at 65,536 subscriptions. */
 #include "core/snapshot.h"
 
@@ -18,23 +20,88 @@ static weft__chunk *chunk_ref(weft__chunk *chunk)
     return chunk;
 }
 
+static uint64_t chunk_handled(const weft__chunk *chunk, const weft__subscription *sub, uint64_t *last)
+{
+    uint64_t handled = 0;
+    weft__tally_place place = chunk->row;
+    for (int type = WEFT_EVENT_NONE; type < WEFT_EVENT_TYPE_COUNT; type++) {
+        if (weft__type_set_has(&sub->filter.types, (weft_event_type)type))
+            handled += weft__tally_sum(chunk->list->slots, place, last);
+        place.at += (uint32_t)sizeof(weft__tally);
+    }
+    return handled;
+}
+
+/* Before the row goes its counts become the subscriptions' own. */
+static void chunk_settle(const weft__chunk *chunk)
+{
+    for (unsigned i = 0; i < chunk->count; i++) {
+        weft__subscription *sub = chunk->entries[i].sub;
+        if (sub->queue == NULL)
+            sub->handled_before += chunk_handled(chunk, sub, &sub->last_before);
+    }
+}
+
+static void chunk_unlist(const weft__chunk *chunk)
+{
+    weft__chunk **link = &chunk->list->first;
+    while (*link != chunk)
+        link = &(*link)->next;
+    *link = chunk->next;
+}
+
 static void chunk_unref(weft__chunk *chunk)
 {
     if (chunk == NULL || atomic_fetch_sub_explicit(&chunk->refs, 1, memory_order_acq_rel) != 1)
         return;
+    chunk_settle(chunk);
+    chunk_unlist(chunk);
+    weft__row_free(chunk->list->slots, chunk->row_index);
     for (unsigned i = 0; i < chunk->count; i++)
         weft__subscription_unref(chunk->entries[i].sub);
     free(chunk);
 }
 
-static weft__chunk *chunk_create(unsigned room)
+/* demands: at most how many the entries make. */
+static weft__chunk *chunk_create(weft__chunk_list *list, unsigned room, size_t demands)
 {
-    weft__chunk *chunk = aligned_alloc(WEFT__CACHE_LINE, sizeof *chunk + room * sizeof *chunk->entries);
+    size_t bytes = sizeof(weft__chunk) + room * sizeof(weft__entry) + demands * sizeof(weft__demand);
+    bytes = (bytes + WEFT__CACHE_LINE - 1) / WEFT__CACHE_LINE * WEFT__CACHE_LINE;
+    weft__chunk *chunk = aligned_alloc(WEFT__CACHE_LINE, bytes);
     if (chunk == NULL)
         return NULL;
     memset(chunk, 0, sizeof *chunk);
+    if (weft__row_alloc(list->slots, &chunk->row_index) != WEFT_OK) {
+        free(chunk);
+        return NULL;
+    }
     atomic_init(&chunk->refs, 1);
+    chunk->row = weft__row_place_of(chunk->row_index);
+    chunk->demands = (weft__demand *)(void *)&chunk->entries[room];
+    chunk->demand_max = demands;
+    chunk->list = list;
+    chunk->next = list->first;
+    list->first = chunk;
     return chunk;
+}
+
+static void demand_add(weft__chunk *chunk, weft__ask ask, const weft__symbol *symbol, uint64_t bit)
+{
+    weft__demand *demand = chunk->demands;
+    while (demand < chunk->demands + chunk->demand_count && (demand->symbol != symbol || demand->ask != ask))
+        demand++;
+    if (demand == chunk->demands + chunk->demand_count)
+        chunk->demands[chunk->demand_count++] = (weft__demand){.symbol = symbol, .ask = ask};
+    demand->entries |= bit;
+}
+
+static void conditions_add(weft__chunk *chunk, const weft__conditions *conditions, uint64_t bit)
+{
+    weft__symbol *const *symbol = conditions->symbols;
+    for (unsigned asks = conditions->asks; asks != 0; asks &= asks - 1)
+        demand_add(chunk, (weft__ask)__builtin_ctz(asks), *symbol++, bit);
+    if (conditions->asks_more || conditions->predicate != NULL)
+        chunk->picky |= bit;
 }
 
 static void chunk_add(weft__chunk *chunk, weft__subscription *sub)
@@ -47,18 +114,25 @@ static void chunk_add(weft__chunk *chunk, weft__subscription *sub)
                                                    .id = sub->id,
                                                    .conditions = filter->conditions,
                                                    .sub = sub,
-                                                   .tally = weft__tally_place_of(sub->tally)};
+                                                   .tally = sub->tally};
     weft__type_set_merge(&chunk->types, &filter->types);
     for (int type = WEFT_EVENT_NONE; type < WEFT_EVENT_TYPE_COUNT; type++)
         if (weft__type_set_has(&filter->types, (weft_event_type)type))
             chunk->wants[type] |= bit;
-    if (filter->conditions == NULL)
-        chunk->unasked |= bit;
-    if (!weft__subscription_is_special(sub))
+    bool open = !weft__subscription_is_special(sub);
+    if (open)
         chunk->open |= bit;
-    chunk->plain = chunk->unasked & chunk->open;
+    if (filter->conditions != NULL)
+        conditions_add(chunk, filter->conditions, bit);
+    if (filter->conditions != NULL || !open)
+        weft__type_set_merge(&chunk->asking, &filter->types);
     if (filter->conditions == NULL || filter->conditions->origin != WEFT_ORIGIN_LOCAL)
         chunk->remote_topics |= filter->topics;
+}
+
+static size_t demands_of(const weft__subscription *sub)
+{
+    return sub->filter.conditions != NULL ? (size_t)__builtin_popcount(sub->filter.conditions->asks) : 0;
 }
 
 static void chunk_add_from(weft__chunk *chunk, const weft__chunk *from, const weft__subscription *without)
@@ -79,17 +153,19 @@ static void entries_push(weft__entries *entries, weft__chunk *chunk)
 {
     entries->chunks[entries->chunk_count++] = chunk;
     weft__type_set_merge(&entries->types, &chunk->types);
+    weft__type_set_merge(&entries->asking, &chunk->asking);
 }
 
 /* The chunk without the subscription, joined with the next one if both are thin; *used: how many of `from` it stands
  * for. NULL with *used set: nothing is left. */
-static bool chunk_remake(const weft__entries *from, size_t at, const weft__subscription *without, weft__chunk **ret,
-                         size_t *used)
+static bool chunk_remake(weft__chunk_list *list, const weft__entries *from, size_t at,
+                         const weft__subscription *without, weft__chunk **ret, size_t *used)
 {
     const weft__chunk *chunk = from->chunks[at];
     const weft__chunk *next = at + 1 < from->chunk_count ? from->chunks[at + 1] : NULL;
     bool join = without != NULL && next != NULL && chunk->count - 1 + next->count <= CHUNK_THIN;
-    weft__chunk *made = chunk_create(chunk->count + (join ? next->count : 0));
+    weft__chunk *made =
+        chunk_create(list, chunk->count + (join ? next->count : 0), chunk->demand_max + (join ? next->demand_max : 0));
     if (made == NULL)
         return false;
     chunk_add_from(made, chunk, without);
@@ -97,18 +173,18 @@ static bool chunk_remake(const weft__entries *from, size_t at, const weft__subsc
         chunk_add_from(made, next, without);
     *used = join ? 2 : 1;
     if (made->count == 0) {
-        free(made);
+        chunk_unref(made);
         made = NULL;
     }
     *ret = made;
     return true;
 }
 
-static bool last_chunk_extend(weft__entries *entries, weft__subscription *add)
+static bool last_chunk_extend(weft__chunk_list *list, weft__entries *entries, weft__subscription *add)
 {
     weft__chunk *last = entries->chunk_count > 0 ? entries->chunks[entries->chunk_count - 1] : NULL;
     bool full = last == NULL || last->count == WEFT__CHUNK_MAX;
-    weft__chunk *made = chunk_create(full ? 1 : last->count + 1);
+    weft__chunk *made = chunk_create(list, full ? 1 : last->count + 1, demands_of(add) + (full ? 0 : last->demand_max));
     if (made == NULL)
         return false;
     if (!full) {
@@ -128,7 +204,8 @@ static void entries_fini(weft__entries *entries)
     free(entries->chunks);
 }
 
-static bool entries_fill(weft__entries *to, const weft__entries *from, const weft__change *change)
+static bool entries_fill(weft__chunk_list *list, weft__entries *to, const weft__entries *from,
+                         const weft__change *change)
 {
     const weft__subscription *touched = change->remove != NULL ? change->remove : change->renew;
     for (size_t i = 0; i < from->chunk_count;) {
@@ -136,7 +213,7 @@ static bool entries_fill(weft__entries *to, const weft__entries *from, const wef
         size_t used = 1;
         if (touched == NULL || !chunk_lists(chunk, touched))
             chunk = chunk_ref(chunk);
-        else if (!chunk_remake(from, i, change->remove, &chunk, &used))
+        else if (!chunk_remake(list, from, i, change->remove, &chunk, &used))
             return false;
         if (chunk != NULL)
             entries_push(to, chunk);
@@ -145,13 +222,13 @@ static bool entries_fill(weft__entries *to, const weft__entries *from, const wef
     return true;
 }
 
-static bool entries_init(weft__entries *to, const weft__entries *from, const weft__change *change,
-                         weft__subscription *add)
+static bool entries_init(weft__chunk_list *list, weft__entries *to, const weft__entries *from,
+                         const weft__change *change, weft__subscription *add)
 {
     to->chunks = malloc((from->chunk_count + 1) * sizeof(weft__chunk *));
     if (to->chunks == NULL)
         return false;
-    return entries_fill(to, from, change) && (add == NULL || last_chunk_extend(to, add));
+    return entries_fill(list, to, from, change) && (add == NULL || last_chunk_extend(list, to, add));
 }
 
 /* ---- snapshots ---- */
@@ -175,16 +252,19 @@ static bool gates_any(const weft__gates *gates)
     return gates->tap.ops != NULL || gates->limiter != NULL || gates->interceptors != NULL;
 }
 
-static void careful_set(weft__snapshot *snapshot, bool all_careful)
+static void types_set(weft__snapshot *snapshot, bool all_careful)
 {
     snapshot->careful = snapshot->queued.types;
     weft__type_set_add(&snapshot->careful, WEFT_EVENT_NONE);
     if (all_careful || gates_any(&snapshot->gates))
         for (size_t i = 0; i < WEFT__TYPE_WORDS; i++)
             snapshot->careful.words[i] = UINT64_MAX;
+    for (size_t i = 0; i < WEFT__TYPE_WORDS && weft__fence_is_asymmetric; i++)
+        snapshot->plain.words[i] =
+            snapshot->inline_.types.words[i] & ~snapshot->inline_.asking.words[i] & ~snapshot->careful.words[i];
 }
 
-weft__snapshot *weft__snapshot_create(const weft__snapshot *from, const weft__change *change)
+weft__snapshot *weft__snapshot_create(weft__chunk_list *chunks, const weft__snapshot *from, const weft__change *change)
 {
     static const weft__snapshot empty = {0};
     if (from == NULL)
@@ -196,12 +276,12 @@ weft__snapshot *weft__snapshot_create(const weft__snapshot *from, const weft__ch
         return NULL;
     snapshot->gates = change->gates != NULL ? *change->gates : from->gates;
     gates_ref(&snapshot->gates);
-    if (!entries_init(&snapshot->queued, &from->queued, change, add_queued ? add : NULL) ||
-        !entries_init(&snapshot->inline_, &from->inline_, change, add_queued ? NULL : add)) {
+    if (!entries_init(chunks, &snapshot->queued, &from->queued, change, add_queued ? add : NULL) ||
+        !entries_init(chunks, &snapshot->inline_, &from->inline_, change, add_queued ? NULL : add)) {
         weft__snapshot_destroy(snapshot);
         return NULL;
     }
-    careful_set(snapshot, change->all_careful);
+    types_set(snapshot, change->all_careful);
     return snapshot;
 }
 
@@ -304,6 +384,25 @@ static uint32_t entries_remote_topics(const weft__entries *entries)
 uint32_t weft__snapshot_remote_topics(const weft__snapshot *snapshot)
 {
     return entries_remote_topics(&snapshot->queued) | entries_remote_topics(&snapshot->inline_);
+}
+
+uint64_t weft__chunks_handled_locked(const weft__chunk_list *chunks, const weft__subscription *sub, uint64_t *ret_last)
+{
+    uint64_t handled = sub->handled_before;
+    *ret_last = sub->last_before;
+    if (sub->queue != NULL)
+        return handled;
+    for (const weft__chunk *chunk = chunks->first; chunk != NULL; chunk = chunk->next)
+        for (unsigned i = 0; i < chunk->count; i++)
+            if (chunk->entries[i].sub == sub)
+                handled += chunk_handled(chunk, sub, ret_last);
+    return handled;
+}
+
+void weft__chunks_reset_locked(weft__chunk_list *chunks)
+{
+    for (const weft__chunk *chunk = chunks->first; chunk != NULL; chunk = chunk->next)
+        weft__tally_clear(chunks->slots, chunk->row, WEFT_EVENT_TYPE_COUNT);
 }
 
 void weft__snapshot_replace_locked(weft__slots *slots, weft__guard *current, weft__snapshot **retired,

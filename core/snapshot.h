@@ -20,23 +20,43 @@ typedef struct weft__entry {
     uint64_t id;
     const weft__conditions *conditions; /* NULL: the type alone decides */
     weft__subscription *sub;            /* a reference */
-    weft__tally_place tally;
+    weft__tally_place tally;            /* the subscription's */
 } weft__entry;
+
+/* A text that some entries ask for: without it none of them wants the event. */
+typedef struct weft__demand {
+    uint64_t entries; /* a bit each */
+    const weft__symbol *symbol;
+    weft__ask ask;
+} weft__demand;
 
 typedef struct weft__chunk {
     atomic_uint refs;
     unsigned count;
-    weft__type_set types;                  /* union over the entries */
-    uint32_t remote_topics;                /* that some entry wants from other hosts */
-    uint64_t unasked;                      /* entries without conditions */
-    uint64_t open;                         /* entries whose state needs no look while nothing changes */
-    uint64_t plain;                        /* entries that are both */
+    weft__tally_place row; /* counts events by type that went to all who want it; in every slot */
+    uint32_t row_index;
+    struct weft__chunk_list *list; /* const after create */
+    struct weft__chunk *next;      /* [writer] in the list */
+    weft__type_set types;          /* union over the entries */
+    weft__type_set asking;         /* union over those that are not plain */
+    uint32_t remote_topics;        /* that some entry wants from other hosts */
+    uint64_t picky;                /* entries of which more is to be asked than type and texts */
+    uint64_t open;                 /* entries whose state needs no look while nothing changes */
+    size_t demand_count, demand_max;
+    weft__demand *demands;                 /* behind the entries; each pair of ask and symbol once */
     uint64_t wants[WEFT_EVENT_TYPE_COUNT]; /* entries that want this type */
     weft__entry entries[];                 /* in the order of subscribing, which is that of the ids */
 } weft__chunk;
 
+/* All chunks of a dispatcher, also those of retired snapshots. */
+typedef struct weft__chunk_list {
+    weft__slots *slots;
+    weft__chunk *first; /* [writer] */
+} weft__chunk_list;
+
 typedef struct weft__entries {
-    weft__type_set types;
+    weft__type_set types;  /* union over the chunks */
+    weft__type_set asking; /* likewise */
     size_t chunk_count;
     weft__chunk **chunks; /* a reference each */
 } weft__entries;
@@ -59,6 +79,7 @@ typedef struct weft__snapshot {
     weft__entries inline_;
     weft__gates gates;
     weft__type_set careful; /* types of which not all takers are inline, or that pass a gate */
+    weft__type_set plain;   /* types that are not careful, of which all takers are plain and there is one */
     struct weft__snapshot *next_retired;
 } weft__snapshot;
 
@@ -71,8 +92,8 @@ typedef struct weft__change {
     bool all_careful;           /* history, or a rule of the dispatcher, wants to see every event */
 } weft__change;
 
-/* Makes the snapshot after `from` (NULL: the first). Returns NULL when memory is out. */
-weft__snapshot *weft__snapshot_create(const weft__snapshot *from, const weft__change *change);
+/* Makes the snapshot after `from` (NULL: the first). Returns NULL when memory is out. The caller holds the lock. */
+weft__snapshot *weft__snapshot_create(weft__chunk_list *chunks, const weft__snapshot *from, const weft__change *change);
 void weft__snapshot_destroy(weft__snapshot *snapshot);
 
 /* Finds one that has not ended. */
@@ -81,6 +102,11 @@ weft__subscription *weft__snapshot_find(const weft__snapshot *snapshot, uint64_t
 size_t weft__snapshot_ids(const weft__snapshot *snapshot, uint64_t after, weft_subscription *ret, size_t max);
 /* The topics that some subscription wants from other hosts. */
 uint32_t weft__snapshot_remote_topics(const weft__snapshot *snapshot);
+
+/* What all chunks have counted for a subscription: events, and the last of them. */
+uint64_t weft__chunks_handled_locked(const weft__chunk_list *chunks, const weft__subscription *sub, uint64_t *ret_last);
+/* Sets the counts of all chunks to zero. */
+void weft__chunks_reset_locked(weft__chunk_list *chunks);
 
 /* Replaces *current, frees what nobody guards any more, and leaves the rest on *retired, which holds at most one
  * snapshot for each level in use. The caller holds the lock of both. */

@@ -70,8 +70,10 @@ weft_status weft_subscription_get_stats(weft_dispatcher *d, weft_subscription su
 {
     pthread_mutex_lock(&d->writer);
     weft__subscription *sub = weft__snapshot_find(weft__current_locked(d), subscription.id);
-    if (sub != NULL)
-        weft__subscription_read_stats(sub, ret);
+    if (sub != NULL) {
+        uint64_t last, handled = weft__chunks_handled_locked(&d->chunks, sub, &last);
+        weft__subscription_read_stats(sub, handled, last, ret);
+    }
     pthread_mutex_unlock(&d->writer);
     return sub != NULL ? WEFT_OK : WEFT_NOT_FOUND;
 }
@@ -100,6 +102,7 @@ void weft_dispatcher_reset(weft_dispatcher *d)
     weft__dead_letters_clear(&d->dead_letters);
     pthread_mutex_lock(&d->writer);
     totals_reset_locked(d);
+    weft__chunks_reset_locked(&d->chunks);
     entries_reset(&weft__current_locked(d)->queued);
     entries_reset(&weft__current_locked(d)->inline_);
     pthread_mutex_unlock(&d->writer);

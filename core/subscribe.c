@@ -5,7 +5,7 @@ weft_status weft__change_locked(weft_dispatcher *d, const weft__change *change)
 {
     weft__change full = *change;
     full.all_careful = d->all_careful;
-    weft__snapshot *next = weft__snapshot_create(weft__current_locked(d), &full);
+    weft__snapshot *next = weft__snapshot_create(&d->chunks, weft__current_locked(d), &full);
     atomic_store(&d->calm, next);
     if (next == NULL)
         return WEFT_NO_MEMORY;

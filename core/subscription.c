@@ -70,9 +70,10 @@ static weft_status parts_init(weft__subscription *sub, const weft_filter *filter
         goto err_name;
     if (sub->queue != NULL)
         sub->queue->owner = sub;
-    status = weft__tally_alloc(sub->slots, &sub->tally);
+    status = weft__tally_alloc(sub->slots, &sub->tally_index);
     if (status != WEFT_OK)
         goto err_queue;
+    sub->tally = weft__tally_place_of(sub->tally_index);
     return WEFT_OK;
 err_queue:
     queue_destroy(sub->queue);
@@ -123,7 +124,7 @@ void weft__subscription_unref(weft__subscription *sub)
 {
     if (atomic_fetch_sub_explicit(&sub->refs, 1, memory_order_acq_rel) != 1)
         return;
-    weft__tally_free(sub->slots, sub->tally);
+    weft__tally_free(sub->slots, sub->tally_index);
     queue_destroy(sub->queue);
     free(sub->name);
     weft__filter_fini(&sub->filter, sub->symbols);
@@ -154,14 +155,15 @@ static void read_queue_stats(const weft__subscription *sub, weft_subscription_st
     ret->queue_max = sub->queue->mailbox.opts.max;
 }
 
-void weft__subscription_read_stats(weft__subscription *sub, weft_subscription_stats *ret)
+void weft__subscription_read_stats(weft__subscription *sub, uint64_t handled, uint64_t last,
+                                   weft_subscription_stats *ret)
 {
     unsigned state = atomic_load(&sub->state);
-    uint64_t last;
+    handled += weft__tally_sum(sub->slots, sub->tally, &last);
     *ret = (weft_subscription_stats){
         .paused = (state & WEFT__SUB_PAUSED) != 0,
         .suspended = (state & WEFT__SUB_SUSPENDED) != 0,
-        .handled = weft__tally_sum(sub->slots, sub->tally, &last),
+        .handled = handled - weft__count_read(&sub->skipped),
         .errors = weft__count_read(&sub->errors),
         .stalls = weft__count_read(&sub->stalls),
         .handler_ns = weft__count_read(&sub->handler_ns),
@@ -179,7 +181,10 @@ void weft__subscription_read_stats(weft__subscription *sub, weft_subscription_st
 
 void weft__subscription_reset_stats(weft__subscription *sub)
 {
-    weft__tally_clear(sub->slots, sub->tally);
+    weft__tally_clear(sub->slots, sub->tally, 1);
+    sub->handled_before = 0;
+    sub->last_before = 0;
+    atomic_store(&sub->skipped, 0);
     atomic_store(&sub->errors, 0);
     atomic_store(&sub->stalls, 0);
     atomic_store(&sub->handler_ns, 0);

@@ -14,6 +14,12 @@
 
 enum { WEFT__SAMPLE_EVERY = 1024 };
 
+/* All but the first and every 1,024th that is counted here are common: they are not timed. */
+static inline bool weft__count_is_common(const _Atomic uint64_t *count)
+{
+    return weft__count_read(count) % WEFT__SAMPLE_EVERY != 0;
+}
+
 /* Bits of weft__subscription.state; without any it is open. */
 enum {
     WEFT__SUB_DEAD = 1,      /* unsubscribed, or a one-shot that has been used; set once */
@@ -28,6 +34,7 @@ typedef struct weft__queue {
     weft__mailbox mailbox;            /* own lock */
     _Atomic uint64_t dropped_overflow;
     _Atomic uint64_t expired;
+    _Atomic int64_t rested_ns; /* when a worker left it last */
 } weft__queue;
 
 typedef struct weft__subscription {
@@ -37,7 +44,8 @@ typedef struct weft__subscription {
     atomic_uint failures;  /* events in a row */
     uint32_t failures_max; /* const after create, as all below; 0: any number */
     uint32_t attempts;     /* at least 1 */
-    uint32_t tally;
+    weft__tally_place tally;
+    uint32_t tally_index;
     bool once;
     weft_handler_fn handler;
     weft_lost_fn on_lost;
@@ -47,6 +55,10 @@ typedef struct weft__subscription {
     weft__symbols *symbols;
     char *name;         /* NULL: none */
     weft__queue *queue; /* NULL: inline */
+    /* Chunks count for all of their subscriptions at once (core/snapshot.h). */
+    uint64_t handled_before;  /* [writer] by chunks that are gone */
+    uint64_t last_before;     /* [writer] likewise */
+    _Atomic uint64_t skipped; /* events that a chunk counted as handled, and that were not */
     _Atomic uint64_t errors;
     _Atomic uint64_t stalls;
     _Atomic uint64_t handler_ns;
@@ -90,20 +102,14 @@ static inline bool weft__subscription_is_special(const weft__subscription *sub)
 /* Calls the handler, timed. */
 weft_status weft__subscription_call_timed(weft__subscription *sub, const weft_clock *clock, const weft_event *event);
 
-/* Calls the handler, and takes the time of every 1,024th call on this thread. */
-static inline weft_status weft__subscription_call(weft__subscription *sub, uint64_t handled, const weft_clock *clock,
-                                                  const weft_event *event)
-{
-    return __builtin_expect(handled % WEFT__SAMPLE_EVERY == 0, 0) ? weft__subscription_call_timed(sub, clock, event)
-                                                                  : sub->handler(event, sub->user);
-}
-
 static inline uint64_t weft__tally_last(const weft_event *event)
 {
     return (uint64_t)event->timestamp_ms << 8 | weft__type_index(event->type);
 }
 
-void weft__subscription_read_stats(weft__subscription *sub, weft_subscription_stats *ret);
+/* handled, last: what chunks have counted. */
+void weft__subscription_read_stats(weft__subscription *sub, uint64_t handled, uint64_t last,
+                                   weft_subscription_stats *ret);
 void weft__subscription_reset_stats(weft__subscription *sub);
 
 #endif

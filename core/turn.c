@@ -1,7 +1,7 @@
 /* core/turn.c: a worker's turn with the mailbox of a queued subscription.
  *
- * The worker takes mails in batches, so that it meets the publishers' lock once for many. Before a mailbox that has
- * just been busy it waits a moment for more: the next events then need no wake-up.
+ * The worker takes mails in batches, so that it meets the publishers' lock once for many. At a mailbox
+ * that is busy it waits a moment for more: the next events then need no wake-up.
  * Threads    workers of the pool. */
 #include "core/dispatcher_private.h"
 
@@ -9,8 +9,8 @@
 
 enum {
     TURN_MAX = 256,       /* mails a subscription may take before the others get a turn */
-    BUSY_MIN = 8,         /* mails in a turn that make waiting for more worthwhile */
-    LINGER_NS = 20000,    /* about what a wake-up costs both sides */
+    LINGER_NS = 20000,    /* some times what a wake-up costs both sides */
+    BUSY_NS = 100000,     /* a turn so soon after the last makes waiting for more worthwhile */
     LINGER_LOOK_NS = 500, /* so that looking does not slow the publisher down */
     SLOT_RETRY_NS = 1000000,
 };
@@ -20,6 +20,7 @@ typedef struct turn {
     weft__subscription *sub;
     weft__mailbox *box;
     unsigned handled;
+    bool busy; /* the last turn was a moment ago */
 } turn;
 
 static void tell_overflow(const turn *t, uint64_t count)
@@ -42,6 +43,11 @@ static void tell_lost(const turn *t, const weft_lost *lost)
     weft__slot_enter(slots, t->place.level, 0);
 }
 
+static bool is_timed(const turn *t)
+{
+    return !weft__count_is_common(&weft__slot_tally(t->place.slot, t->sub->tally)->handled);
+}
+
 static void handle_event(const turn *t, const weft_event *event, weft_origin origin)
 {
     const weft__place *p = &t->place;
@@ -49,7 +55,7 @@ static void handle_event(const turn *t, const weft_event *event, weft_origin ori
         weft__count_in_slot(p->slot, WEFT__COUNT_EXPIRED, 1);
         weft__count_shared(&t->sub->queue->expired, 1);
     } else {
-        weft__handle(p, t->sub, event, origin);
+        weft__handle(p, t->sub, event, origin, is_timed(t));
     }
 }
 
@@ -141,7 +147,7 @@ static void mails_handle(turn *t)
             schedule(t);
         if (any)
             handle_batch(t, &batch);
-        else if (t->handled < BUSY_MIN || is_paused(t) || !linger(t))
+        else if (!t->busy || is_paused(t) || !linger(t))
             return;
     }
 }
@@ -164,7 +170,9 @@ void weft__turn(weft__job *job, unsigned worker, void *dispatcher)
     weft__slot *slot = slot_await(&d->slots);
     t.place = (weft__place){d, slot, weft__slot_begin_worker(slot)};
     weft__mailbox_begin(t.box);
+    t.busy = now_ns() - atomic_load_explicit(&t.sub->queue->rested_ns, memory_order_relaxed) < BUSY_NS;
     mails_handle(&t);
+    atomic_store_explicit(&t.sub->queue->rested_ns, now_ns(), memory_order_relaxed);
     if (weft__mailbox_rest(t.box))
         schedule(&t);
     weft__blocks_flush();

@@ -121,9 +121,9 @@ static void *put_two(void *user)
 static bool somebody_blocks(void *user)
 {
     weft__mailbox *box = user;
-    pthread_mutex_lock(&box->lock);
+    weft__spinlock_lock(&box->lock);
     bool blocks = box->blocked > 0;
-    pthread_mutex_unlock(&box->lock);
+    weft__spinlock_unlock(&box->lock);
     return blocks;
 }
 
