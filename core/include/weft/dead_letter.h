@@ -38,7 +38,8 @@ size_t weft_dead_letters_list(weft_dispatcher *d, uint64_t after_id, weft_dead_l
 
 /* Delivers a letter again to its subscription, as if the event had just matched; the letter is gone, and a new one is
  * made should that fail too. A suspended subscription is resumed first. Blocks as weft_publish does.
- * Returns OK; NOT_FOUND if there is no such letter, or its subscription has ended (the letter stays then); STOPPED. */
+ * Returns OK; NOT_FOUND if there is no such letter, or its subscription has ended (the letter stays then); STOPPED,
+ * NESTED or NO_MEMORY, as weft_publish. */
 weft_status weft_dead_letter_redeliver(weft_dispatcher *d, uint64_t id);
 
 /* Forgets a letter. Returns OK or NOT_FOUND. */

@@ -132,3 +132,27 @@ weft_subscription bus_hold_worker(weft_dispatcher *bus, taker *t)
     CU_ASSERT(gate_await(t->held, 1));
     return sub;
 }
+
+/* ---- dead letters ---- */
+
+weft_dead_letter bus_letter(weft_dispatcher *bus, uint64_t id)
+{
+    weft_dead_letter letter = {0};
+    CU_ASSERT_EQUAL(weft_dead_letters_list(bus, id - 1, &letter, 1), 1);
+    CU_ASSERT_EQUAL(letter.id, id);
+    weft_event_release(letter.event);
+    letter.event = NULL;
+    return letter;
+}
+
+void bus_check_letters(weft_dispatcher *bus, const uint64_t *numbers)
+{
+    weft_dead_letter letters[LETTERS_MAX];
+    size_t count = weft_dead_letters_list(bus, 0, letters, LETTERS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        CU_ASSERT_EQUAL(letters[i].event->session_mutation.seq, *numbers);
+        numbers += *numbers != 0;
+        weft_event_release(letters[i].event);
+    }
+    CU_ASSERT_EQUAL(*numbers, 0);
+}

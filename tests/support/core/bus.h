@@ -6,9 +6,9 @@
 
 #include "support/gate.h"
 #include "support/suite.h"
-#include "weft/dispatcher.h"
+#include "weft/dead_letter.h"
 
-enum { PATIENCE_MS = 20000, TAKEN_MAX = 1024 };
+enum { PATIENCE_MS = 20000, TAKEN_MAX = 1024, LETTERS_MAX = 16 };
 
 weft_dispatcher *bus_create(const weft_dispatcher_opts *opts);
 weft_dispatcher_stats bus_stats(weft_dispatcher *bus);
@@ -48,6 +48,11 @@ void taker_check(const taker *t, const uint64_t *numbers);
 
 /* Keeps a worker busy, as a subscription of its own: returns when the taker, on topic tool, is held at its gate. */
 weft_subscription bus_hold_worker(weft_dispatcher *bus, taker *t);
+
+/* The letter of this id, without its event. */
+weft_dead_letter bus_letter(weft_dispatcher *bus, uint64_t id);
+/* Checks the numbers of the events that are letters, oldest first; up to a 0. */
+void bus_check_letters(weft_dispatcher *bus, const uint64_t *numbers);
 
 #define NUMBERS(...)                                                                                                   \
     (const uint64_t[])                                                                                                 \
