@@ -14,6 +14,8 @@
  * Under ASan there is no pool: every block is malloc's, so that a use after free is found. */
 #include "core/block_pool.h"
 
+#include "core/prefetch.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -139,10 +141,14 @@ static void remote_take(pool *p)
         lists_free(p);
 }
 
-/* Whoever freed a block wrote the link into it, on another core perhaps: fetched while the one before it is in use. */
-static void fetch_early(const block *next)
+/* The block after the one in use is on its way from another core, where it was read and freed, all its lines at once:
+ * one after the other they would cost more than filling it. */
+static void fetch_early(block *next, uint32_t bytes)
 {
-    __builtin_prefetch(next, 1);
+    if (next == NULL)
+        return;
+    for (uint32_t at = 0; at < bytes; at += LINE_BYTES)
+        weft__prefetch_to_write((char *)next + at);
 }
 
 /* Sorts what has come back until there is a block of this size. */
@@ -153,7 +159,7 @@ static bool returned_sort(pool *p, uint32_t bytes)
     while (p->returned != NULL) {
         block *b = p->returned;
         p->returned = b->next;
-        fetch_early(b->next);
+        fetch_early(b->next, bytes);
         list_push(p, b);
         if (b->bytes == bytes)
             return true;
@@ -168,7 +174,7 @@ static block *own_take(pool *p, uint32_t bytes)
         return NULL;
     block *b = *list;
     *list = b->next;
-    fetch_early(b->next);
+    fetch_early(b->next, bytes);
     p->held_bytes -= bytes;
     return b;
 }

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 /* What a thread's pool keeps for later at most: of its own, and as much again that other threads have given back. */
-enum { WEFT__BLOCKS_HELD_MAX_BYTES = 512 * 1024 };
+enum { WEFT__BLOCKS_HELD_MAX_BYTES = 2 * 1024 * 1024 };
 
 /* Ownership: free with weft__block_free, on any thread. Aligned for pointers and numbers. NULL when memory is out. */
 void *weft__block_alloc(size_t bytes);

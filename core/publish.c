@@ -4,11 +4,12 @@
  * lent: a shallow copy on this stack that takes its times, and of which those who keep it share one deep copy.
  * Threads    any.
  * Invariant  every publish is refused, delivered, or counted under a reason. */
+#include "core/clock_private.h"
 #include "core/run.h"
 
 static void event_stamp(weft_event *event, const weft_clock *clock)
 {
-    event->accepted_ms = weft_clock_wall_ms(clock);
+    event->accepted_ms = weft__clock_stamp_ms(clock);
     if (event->timestamp_ms == 0)
         event->timestamp_ms = event->accepted_ms;
 }

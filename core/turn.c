@@ -8,10 +8,11 @@
 #include <time.h>
 
 enum {
-    TURN_MAX = 256,       /* mails a subscription may take before the others get a turn */
-    LINGER_NS = 20000,    /* some times what a wake-up costs both sides */
-    BUSY_NS = 100000,     /* a turn so soon after the last makes waiting for more worthwhile */
-    LINGER_LOOK_NS = 500, /* so that looking does not slow the publisher down */
+    TURN_MAX = 256,        /* mails a subscription may take before the others get a turn */
+    LINGER_NS = 20000,     /* some times what a wake-up costs both sides */
+    BUSY_NS = 100000,      /* a turn so soon after the last makes waiting for more worthwhile */
+    LOOK_AWAY_PAUSES = 64, /* 1 to 3 us */
+    BATCH_SMALL = 16,      /* mails; at a busy mailbox the next ones are let gather for a moment */
     SLOT_RETRY_NS = 1000000,
 };
 
@@ -110,10 +111,12 @@ static int64_t now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-static void look_away(int64_t until_ns)
+/* Looking all the time would slow the publisher down, who writes what is looked at, and, where two share a core, by
+ * working at all. */
+static void look_away(void)
 {
-    while (now_ns() < until_ns)
-        continue;
+    for (int i = 0; i < LOOK_AWAY_PAUSES; i++)
+        weft__spin_pause();
 }
 
 /* Returns whether more has come. Other mailboxes that wait for a worker end it. */
@@ -125,7 +128,7 @@ static bool linger(const turn *t)
             return true;
         if (weft__pool_has_queued(&t->place.d->pool))
             return false;
-        look_away(now + LINGER_LOOK_NS);
+        look_away();
     }
     return false;
 }
@@ -145,10 +148,13 @@ static void mails_handle(turn *t)
         bool any = weft__mailbox_take(t->box, WEFT__BATCH_MAX, &batch, &another);
         if (another)
             schedule(t);
-        if (any)
+        if (any) {
             handle_batch(t, &batch);
-        else if (!t->busy || is_paused(t) || !linger(t))
+            if (t->busy && batch.count < BATCH_SMALL)
+                look_away();
+        } else if (!t->busy || is_paused(t) || !linger(t)) {
             return;
+        }
     }
 }
 
