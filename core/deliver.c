@@ -331,11 +331,7 @@ static void lost_queue(weft__delivery *y, weft__subscription *sub, const weft_lo
 
 static void lost_tell(weft__delivery *y, weft__subscription *sub, const weft_lost *lost)
 {
-    weft__slots *slots = &y->p.d->slots;
-    weft__slot_enter(slots, y->p.level, sub->id);
-    if (!weft__subscription_has_ended(sub))
-        sub->on_lost(lost, sub->user);
-    weft__slot_enter(slots, y->p.level, 0);
+    weft__handle_lost(&y->p, sub, lost);
 }
 
 static void entries_lost(weft__delivery *y, const weft__entries *entries, const weft_lost *lost,

@@ -119,6 +119,8 @@ void weft__deliver_to_queue(const weft__place *p, weft__subscription *sub, const
  * time is taken. */
 void weft__handle(const weft__place *p, weft__subscription *sub, const weft_event *event, weft_origin origin,
                   bool timed);
+/* Tells a subscription of events that it will not get, if it wants to know and has not ended. */
+void weft__handle_lost(const weft__place *p, weft__subscription *sub, const weft_lost *lost);
 /* Counts a call that returned anything but OK. */
 void weft__handle_failed(const weft__place *p, weft__subscription *sub);
 /* What follows once the last attempt at an event has failed. */

@@ -105,3 +105,13 @@ void weft__handle(const weft__place *p, weft__subscription *sub, const weft_even
     }
     weft__slot_enter(&p->d->slots, p->level, 0);
 }
+
+void weft__handle_lost(const weft__place *p, weft__subscription *sub, const weft_lost *lost)
+{
+    if (sub->on_lost == NULL)
+        return;
+    weft__slot_enter(&p->d->slots, p->level, sub->id);
+    if (!weft__subscription_has_ended(sub))
+        sub->on_lost(lost, sub->user);
+    weft__slot_enter(&p->d->slots, p->level, 0);
+}

@@ -7,11 +7,18 @@
 #include "core/clock_private.h"
 #include "core/run.h"
 
-static void event_stamp(weft_event *event, const weft_clock *clock)
+static void event_stamp(weft_event *event, int64_t now_ms)
 {
-    event->accepted_ms = weft__clock_stamp_ms(clock);
+    event->accepted_ms = now_ms;
     if (event->timestamp_ms == 0)
-        event->timestamp_ms = event->accepted_ms;
+        event->timestamp_ms = now_ms;
+}
+
+/* Exactly where the stamp will be held against the time: by a time to live, a history or a journal. */
+static int64_t stamp_of(const weft__place *p, const weft_event *event)
+{
+    bool exact = event->ttl_ms != 0 || p->d->history.max > 0 || weft__level_snapshot(p->level)->gates.tap.ops != NULL;
+    return exact ? weft_clock_wall_ms(p->d->clock) : weft__clock_stamp_ms(p->d->clock);
 }
 
 static weft_status publish_checked(const weft__place *p, const weft_event *event, uint64_t except,
@@ -26,7 +33,7 @@ static weft_status publish_checked(const weft__place *p, const weft_event *event
     weft__loan loan;
     weft__event_borrow(&loan, event);
     loan.layout = &layout;
-    event_stamp(&loan.event, p->d->clock);
+    event_stamp(&loan.event, stamp_of(p, event));
     status = weft__gates_pass(p, &loan, except, ret_field);
     weft__loan_done(&loan);
     return status;
@@ -37,7 +44,7 @@ static weft_status publish_stamped(const weft__place *p, const weft_event *event
 {
     weft__loan loan;
     weft__event_borrow(&loan, event);
-    event_stamp(&loan.event, p->d->clock);
+    event_stamp(&loan.event, weft__clock_stamp_ms(p->d->clock));
     weft__deliver_inline(p, &loan.event, WEFT_ORIGIN_LOCAL, except);
     weft__loan_done(&loan);
     return WEFT_OK;

@@ -246,34 +246,48 @@ static weft_status pages_reach_locked(weft__slots *slots, table (*of)(weft__slot
     return WEFT_OK;
 }
 
-weft_status weft__tally_alloc(weft__slots *slots, uint32_t *ret)
+/* An index of a table that every slot has: the table, the bits of what is used, and how far all slots have pages. */
+typedef struct index_space {
+    table (*of)(weft__slot *slot);
+    uint64_t *used;
+    uint32_t max;
+    uint32_t page; /* indices on one */
+    uint32_t *pages;
+} index_space;
+
+static index_space tally_space(weft__slots *slots)
+{
+    return (index_space){tallies_of, slots->tallies_used, WEFT__TALLIES_MAX, WEFT__TALLY_PAGE, &slots->tally_pages};
+}
+
+static index_space row_space(weft__slots *slots)
+{
+    return (index_space){rows_of, slots->rows_used, WEFT__ROWS_MAX, WEFT__ROW_PAGE, &slots->row_pages};
+}
+
+static weft_status index_alloc(weft__slots *slots, index_space space, uint32_t *ret)
 {
     pthread_mutex_lock(&slots->lock);
-    uint32_t index = index_free(slots->tallies_used, WEFT__TALLIES_MAX);
-    weft_status status = index == WEFT__TALLIES_MAX
-                             ? WEFT_FULL
-                             : pages_reach_locked(slots, tallies_of, index / WEFT__TALLY_PAGE + 1, &slots->tally_pages);
+    uint32_t index = index_free(space.used, space.max);
+    weft_status status = WEFT_FULL;
+    if (index < space.max)
+        status = pages_reach_locked(slots, space.of, index / space.page + 1, space.pages);
     if (status == WEFT_OK) {
-        index_take(slots->tallies_used, index);
+        index_take(space.used, index);
         *ret = index;
     }
     pthread_mutex_unlock(&slots->lock);
     return status;
 }
 
+weft_status weft__tally_alloc(weft__slots *slots, uint32_t *ret)
+{
+    return index_alloc(slots, tally_space(slots), ret);
+}
+
 weft_status weft__row_alloc(weft__slots *slots, uint32_t *ret)
 {
-    pthread_mutex_lock(&slots->lock);
-    uint32_t index = index_free(slots->rows_used, WEFT__ROWS_MAX);
-    weft_status status = index == WEFT__ROWS_MAX
-                             ? WEFT_FULL
-                             : pages_reach_locked(slots, rows_of, index / WEFT__ROW_PAGE + 1, &slots->row_pages);
-    if (status == WEFT_OK) {
-        index_take(slots->rows_used, index);
-        *ret = index;
-    }
-    pthread_mutex_unlock(&slots->lock);
-    return status;
+    return index_alloc(slots, row_space(slots), ret);
 }
 
 void weft__tally_clear(weft__slots *slots, weft__tally_place place, size_t count)

@@ -24,26 +24,6 @@ typedef struct turn {
     bool busy; /* the last turn was a moment ago */
 } turn;
 
-static void tell_overflow(const turn *t, uint64_t count)
-{
-    weft__slots *slots = &t->place.d->slots;
-    if (t->sub->on_lost == NULL)
-        return;
-    weft__slot_enter(slots, t->place.level, t->sub->id);
-    if (!weft__subscription_has_ended(t->sub))
-        t->sub->on_lost(&(weft_lost){.count = count, .reason = WEFT_LOST_OVERFLOW}, t->sub->user);
-    weft__slot_enter(slots, t->place.level, 0);
-}
-
-static void tell_lost(const turn *t, const weft_lost *lost)
-{
-    weft__slots *slots = &t->place.d->slots;
-    weft__slot_enter(slots, t->place.level, t->sub->id);
-    if (!weft__subscription_has_ended(t->sub))
-        t->sub->on_lost(lost, t->sub->user);
-    weft__slot_enter(slots, t->place.level, 0);
-}
-
 static bool is_timed(const turn *t)
 {
     return !weft__count_is_common(&weft__slot_tally(t->place.slot, t->sub->tally)->handled);
@@ -66,7 +46,7 @@ static void handle_mail(turn *t, weft__mail mail)
     if (event != NULL)
         handle_event(t, event, weft__mail_origin(mail));
     else
-        tell_lost(t, weft__mail_lost(mail));
+        weft__handle_lost(&t->place, t->sub, weft__mail_lost(mail));
     weft__slot_count_call(t->place.slot);
     weft__mail_release(mail);
     t->handled++;
@@ -92,7 +72,7 @@ static void handle_batch(turn *t, weft__batch *batch)
 {
     bool several = batch->count > 1;
     if (batch->untold > 0)
-        tell_overflow(t, batch->untold);
+        weft__handle_lost(&t->place, t->sub, &(weft_lost){.count = batch->untold, .reason = WEFT_LOST_OVERFLOW});
     for (unsigned i = 0; i < batch->count; i++) {
         if ((weft__mailbox_is_urgent(t->box) || is_paused(t)) && put_back(t, batch, i))
             break;

@@ -92,10 +92,10 @@ typedef struct weft_dispatcher_opts {
 /* Creates a started dispatcher. opts may be NULL. Ownership: destroy it. Returns OK, INVALID or NO_MEMORY. */
 weft_status weft_dispatcher_create(const weft_dispatcher_opts *opts, weft_dispatcher **ret);
 
-/* Refuses new events from now on, then delivers what mailboxes hold until timeout_ms have passed; what is left, and what
- * waits for paused subscriptions, is dropped and counted, and its number stored in ret_undelivered (may be NULL).
- * Blocks: up to timeout_ms plus the running handlers. Not from a handler (INVALID). Returns OK, also if stopped already,
- * or TIMEOUT: something was dropped. */
+/* Refuses new events from now on, then delivers what mailboxes hold until timeout_ms have passed; what is left, and
+ * what waits for paused subscriptions, is dropped and counted, and its number stored in ret_undelivered (may be NULL).
+ * Blocks: up to timeout_ms plus the running handlers. Not from a handler (INVALID). Returns OK, also if stopped
+ * already, or TIMEOUT: something was dropped. */
 weft_status weft_dispatcher_stop(weft_dispatcher *d, uint32_t timeout_ms, uint64_t *ret_undelivered);
 
 /* The dispatcher that all of a process may share: made with default options at the first call, never destroyed. Returns
@@ -124,7 +124,8 @@ enum { WEFT_PUBLISH_DEPTH_MAX = 64 }; /* publishes inside one another on one thr
  * does before anybody sees it, and its times are set: accepted_ms, and timestamp_ms if that is 0. An event that nobody
  * but inline handlers takes is theirs as it is, as if they had been called: of it only the type is checked, and
  * timestamp_ms set if it is 0; a handler that keeps it gets accepted_ms set in the copy. With always_validate it is
- * validated all the same.
+ * validated all the same. Without bridge, history and time to live the times are those of the kernel's last tick, at
+ * most 4 ms ago on common systems.
  *
  * Takes no lock, no allocation and no system call while all takers are inline, but for a thread's first publish, every
  * 1,024th call of a handler, which is timed, and handlers that fail.

@@ -198,7 +198,7 @@ typedef struct weft_event {
     weft_priority priority;
     uint32_t flags;       /* WEFT_FLAG_* */
     int64_t timestamp_ms; /* when it happened, since the epoch, UTC; 0: publish sets it */
-    int64_t accepted_ms;  /* set by publish in every event that is kept, to the kernel's last tick (up to 4 ms ago) */
+    int64_t accepted_ms;  /* set by publish in every event that is kept */
     uint64_t ttl_ms;      /* from accepted_ms; 0: none */
     weft_event_id id;     /* set by the bridge at publish */
     const char *source;   /* component that made it */
