@@ -74,15 +74,26 @@ static void interceptor_leave(void *user)
     weft__slot_enter(&p->d->slots, p->level, 0);
 }
 
+/* An interceptor may have overwritten all of the event. */
+static void times_hold(weft_event *event, const weft_stage *stage)
+{
+    event->accepted_ms = stage->accepted_ms;
+    if (event->timestamp_ms == 0)
+        event->timestamp_ms = stage->accepted_ms;
+}
+
 /* The first refusal is the publish's answer; what else was split off goes on all the same. */
 static weft_status results_deliver(const weft__place *p, weft__loan *loan, weft_stage *stage, weft_status run,
                                    uint64_t except, const char **ret_field)
 {
     weft_status first = WEFT_OK;
+    times_hold(&loan->event, stage);
     if (run == WEFT_OK)
         first = recheck_and_deliver(p, loan, except, ret_field);
     for (size_t i = 0; i < weft__stage_size(stage); i++) {
-        weft_status status = split_deliver(p, weft__stage_at(stage, i), except, first == WEFT_OK ? ret_field : NULL);
+        weft_event *event = weft__stage_at(stage, i);
+        times_hold(event, stage);
+        weft_status status = split_deliver(p, event, except, first == WEFT_OK ? ret_field : NULL);
         first = first == WEFT_OK ? status : first;
     }
     return first;

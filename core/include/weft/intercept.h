@@ -26,8 +26,8 @@ typedef struct weft_interceptor {
 /* One event on its way through the interceptors; valid for the call. */
 typedef struct weft_stage weft_stage;
 
-/* Sees one event, its times set, and may change everything in it but its keeper. What it puts in must be static, the
- * event's own, or made with weft_stage_copy. Must not publish or block for long.
+/* Sees one event, its times set, and may change everything in it but its keeper; accepted_ms is set back afterwards.
+ * What it puts in must be static, the event's own, or made with weft_stage_copy. Must not publish or block for long.
  * Returns OK: the event goes on; DROPPED: it ends here, counted, and weft_publish still returns OK; anything else:
  * weft_publish refuses the event, and what was split off it, with that status. */
 typedef weft_status (*weft_intercept_fn)(weft_event *event, weft_stage *stage, void *user);
