@@ -1,7 +1,6 @@
 /* Dead letters that are delivered again, forgotten and drained. */
 #include "support/core/bus.h"
 #include "support/fake_clock.h"
-#include "weft/tap.h"
 
 enum { NOW_MS = 1000000, THREADS = 4 };
 

@@ -95,6 +95,20 @@ weft_status take(const weft_event *event, void *user)
     return verdict;
 }
 
+static weft_status tap_accept(void *user, weft_event *event)
+{
+    event->id = (weft_event_id){.node = "host-a", .epoch = 1, .seq = atomic_load(&((taker *)user)->begun) + 1};
+    return take(event, user);
+}
+
+static void tap_interest_changed(void *user, uint32_t topics)
+{
+    (void)user;
+    (void)topics;
+}
+
+const weft_tap_ops taker_tap = {.accept = tap_accept, .interest_changed = tap_interest_changed};
+
 void take_lost(const weft_lost *lost, void *user)
 {
     atomic_fetch_add(&((taker *)user)->lost, (unsigned)lost->count);

@@ -7,6 +7,7 @@
 #include "support/gate.h"
 #include "support/suite.h"
 #include "weft/dead_letter.h"
+#include "weft/tap.h"
 
 enum { PATIENCE_MS = 20000, TAKEN_MAX = 1024, LETTERS_MAX = 16 };
 
@@ -41,6 +42,8 @@ typedef struct taker {
 } taker;
 
 weft_status take(const weft_event *event, void *user);
+/* A bridge that takes events; user: a taker. */
+extern const weft_tap_ops taker_tap;
 void take_lost(const weft_lost *lost, void *user);
 bool taker_await(taker *t, unsigned count);
 /* Checks that these numbers were taken, in this order; up to a 0. */
