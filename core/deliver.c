@@ -55,14 +55,10 @@ static uint64_t except_clear(const weft__delivery *y, const weft__chunk *chunk, 
     return bits;
 }
 
-/* The entries of a chunk that want the event. A text is compared once for all that ask for it. */
+/* The entries of a chunk that want the event. */
 static inline uint64_t chunk_wants(const weft__delivery *y, const weft__chunk *chunk)
 {
-    uint64_t bits = chunk->wants[y->type];
-    const weft__demand *end = chunk->demands + chunk->demand_count;
-    for (const weft__demand *demand = chunk->demands; demand < end && bits != 0; demand++)
-        if ((bits & demand->entries) != 0 && !weft__ask_holds(demand->ask, demand->symbol, y->event))
-            bits &= ~demand->entries;
+    uint64_t bits = weft__chunk_texts(chunk, y->event, y->type);
     if (__builtin_expect(y->except != 0, 0))
         bits = except_clear(y, chunk, bits);
     return (bits & chunk->picky) != 0 ? picky_clear(y, chunk, bits) : bits;
@@ -87,22 +83,33 @@ void weft__run_failed(const weft__place *p, const weft__entry *entry, const weft
     weft__handle_gave_up(p, entry->sub, event, WEFT_ORIGIN_LOCAL, status, 1);
 }
 
-/* An open one's state needs no look while nothing has changed since the snapshot was taken. */
-static inline uint64_t chunk_run(const weft__delivery *y, const weft__chunk *chunk, uint64_t takers)
+uint64_t weft__run_some(const weft__place *p, const weft__snapshot *snapshot, const weft__chunk *chunk,
+                        const weft_event *event, size_t type, uint64_t takers)
 {
-    if (y->quick && takers == chunk->wants[y->type] && (takers & ~chunk->open) == 0)
-        return weft__run_all(y->p.d, y->p.slot, y->p.level, y->snapshot, chunk, y->event, y->type);
-    uint64_t handled = 0, last = (uint64_t)y->event->timestamp_ms << 8 | y->type;
-    uint64_t open = y->quick ? chunk->open : 0;
+    uint64_t handled = 0, last = (uint64_t)event->timestamp_ms << 8 | type;
     for (uint64_t bits = takers; bits != 0; bits &= bits - 1) {
-        unsigned i = weft__lowest_bit(bits);
-        const weft__entry *entry = &chunk->entries[i];
-        if ((open >> i & 1) == 0) {
-            weft__handle(&y->p, entry->sub, y->event, y->origin, y->timed);
-        } else if (weft__run_open(y->p.d, y->p.slot, y->p.level, y->snapshot, entry, y->event)) {
-            weft__tally_handled(weft__slot_tally(y->p.slot, entry->tally), last);
+        const weft__entry *entry = &chunk->entries[weft__lowest_bit(bits)];
+        if (weft__run_open(p->d, p->slot, p->level, snapshot, entry, event)) {
+            weft__tally_handled(weft__slot_tally(p->slot, entry->tally), last);
             handled++;
         }
+    }
+    return handled;
+}
+
+/* An open one's state needs no look while nothing has changed since the snapshot was taken. */
+static uint64_t chunk_run(const weft__delivery *y, const weft__chunk *chunk, uint64_t takers)
+{
+    uint64_t open = y->quick ? chunk->open : 0;
+    if ((takers & ~open) == 0)
+        return weft__run_some(&y->p, y->snapshot, chunk, y->event, y->type, takers);
+    uint64_t handled = 0;
+    for (uint64_t bits = takers; bits != 0; bits &= bits - 1) {
+        unsigned i = weft__lowest_bit(bits);
+        if ((open >> i & 1) == 0)
+            weft__handle(&y->p, chunk->entries[i].sub, y->event, y->origin, y->timed);
+        else
+            handled += weft__run_some(&y->p, y->snapshot, chunk, y->event, y->type, bits & -bits);
     }
     return handled;
 }
@@ -271,16 +278,6 @@ static inline void delivery_count(weft__delivery *y)
     weft__count_own(count, 1);
     if (__builtin_expect(y->event->correlation_id != NULL, 0))
         weft__late_reply(&y->p, y->event);
-}
-
-void weft__run_asking(weft_dispatcher *d, weft__slot *slot, weft__level *level, const weft__snapshot *snapshot,
-                      const weft_event *event, size_t type)
-{
-    weft__delivery y;
-    weft__delivery_init(&y, d, slot, level, snapshot, event, type, WEFT_ORIGIN_LOCAL, 0);
-    delivery_count(&y);
-    if (!run_inline(&y))
-        weft__count_in_slot(slot, WEFT__COUNT_UNMATCHED, 1);
 }
 
 void weft__deliver_inline(const weft__place *p, const weft_event *event, weft_origin origin, uint64_t except)

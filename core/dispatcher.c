@@ -134,6 +134,7 @@ weft_status weft_dispatcher_create(const weft_dispatcher_opts *opts, weft_dispat
     memset(d, 0, sizeof *d);
     atomic_init(&d->state, WEFT__RUNNING);
     d->clock = opts->clock != NULL ? opts->clock : weft_clock_system();
+    d->home = (weft__home){&d->slots, &d->symbols};
     d->all_careful = opts->history_max > 0 || opts->always_validate;
     weft_status status = parts_init(d, opts);
     if (status != WEFT_OK) {

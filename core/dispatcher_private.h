@@ -43,6 +43,7 @@ struct weft_dispatcher {
     bool all_careful;                               /* const after create: history, or always_validate */
     weft__slots slots;
     weft__symbols symbols;
+    weft__home home; /* const after create */
     weft__ended_requests ended_requests;
 
     pthread_mutex_t writer;

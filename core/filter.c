@@ -247,12 +247,9 @@ static bool tag_symbols_hold(const weft__conditions *conditions, const weft_even
     return true;
 }
 
-bool weft__ask_holds(weft__ask ask, const weft__symbol *symbol, const weft_event *event)
+size_t weft__ask_text_at(weft__ask ask)
 {
-    const char *text = text_at(event, actual_at[ask]);
-    if (symbol->pattern == WEFT__PATTERN_LITERAL)
-        return text != NULL && strcmp(symbol->text, text) == 0;
-    return weft__symbol_matches(symbol, text);
+    return actual_at[ask];
 }
 
 bool weft__conditions_hold(const weft__conditions *conditions, const weft_event *event, weft_origin origin)

@@ -80,8 +80,8 @@ static inline void weft__type_set_merge(weft__type_set *set, const weft__type_se
 weft_status weft__filter_init(weft__filter *ret, const weft_filter *filter, weft__symbols *symbols);
 void weft__filter_fini(weft__filter *filter, weft__symbols *symbols);
 
-/* Whether the text of an event is what a filter asks for. */
-bool weft__ask_holds(weft__ask ask, const weft__symbol *symbol, const weft_event *event);
+/* Where in an event the text of an ask is. */
+size_t weft__ask_text_at(weft__ask ask);
 /* Whether everything but type, texts and predicate holds: tags, priority and origin. */
 bool weft__conditions_hold(const weft__conditions *conditions, const weft_event *event, weft_origin origin);
 

@@ -47,7 +47,7 @@ void weft__handle_gave_up(const weft__place *p, weft__subscription *sub, const w
 static bool attempt(const weft__place *p, weft__subscription *sub, const weft_event *event, bool timed,
                     weft_status *ret)
 {
-    weft__tally *tally = weft__slot_tally(p->slot, sub->tally);
+    weft__tally *tally = weft__slot_tally(p->slot, weft__tally_place_of(sub->tally));
     *ret = timed ? weft__subscription_call_timed(sub, p->d->clock, event) : sub->handler(event, sub->user);
     if (*ret != WEFT_OK) {
         weft__handle_failed(p, sub);

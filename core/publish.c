@@ -68,12 +68,11 @@ static inline __attribute__((always_inline)) void publish_common(weft_dispatcher
 {
     weft__pass pass;
     weft__pass_begin(&pass, event, d->clock);
-    if (weft__type_set_has_index(&snapshot->plain, type)) {
-        weft__count_own(&slot->counters.by_type[type], 1);
+    weft__count_own(&slot->counters.by_type[type], 1);
+    if (weft__type_set_has_index(&snapshot->plain, type))
         weft__run_plain(d, slot, level, snapshot, event, type);
-    } else {
-        weft__run_asking(d, slot, level, snapshot, event, type);
-    }
+    else if (!weft__run_texts(d, slot, level, snapshot, event, type))
+        weft__count_in_slot(slot, WEFT__COUNT_UNMATCHED, 1);
     weft__pass_end(&pass);
 }
 
@@ -129,7 +128,8 @@ static inline __attribute__((always_inline)) weft_status publish(weft_dispatcher
         return publish_nested(slot);
     size_t type = weft__type_index(event->type);
     weft_status status = WEFT_OK;
-    if (!weft__type_set_has_index(&snapshot->careful, type) && is_common(d, slot, event, type, except))
+    bool quick = weft__type_set_has_index(&snapshot->plain, type) || weft__type_set_has_index(&snapshot->texts, type);
+    if (quick && is_common(d, slot, event, type, except))
         publish_common(d, slot, level, snapshot, event, type);
     else
         status = publish_with_care(&(weft__place){d, slot, level}, event, except, ret_field);

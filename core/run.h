@@ -40,10 +40,6 @@ static inline __attribute__((always_inline)) void weft__delivery_init(weft__deli
     y->except = except;
 }
 
-/* The way of a local event that only inline handlers take, if more than its type is to be asked. */
-void weft__run_asking(weft_dispatcher *d, weft__slot *slot, weft__level *level, const weft__snapshot *snapshot,
-                      const weft_event *event, size_t type);
-
 /* ---- the shortest way ---- */
 
 /* What is rare on it: the subscription's state must be asked; its handler has failed; the event may be a late reply. */
@@ -79,7 +75,7 @@ static inline __attribute__((always_inline)) bool weft__run_open(weft_dispatcher
 /* The chunk counts the event for all who want it, also for those who have not handled it. */
 static inline void weft__run_skipped(const weft__entry *entry)
 {
-    weft__count_shared(&entry->sub->skipped, 1);
+    atomic_fetch_sub_explicit(&entry->sub->handled_before, 1, memory_order_relaxed);
 }
 
 /* Runs all of a chunk that want the type: each is open, and wants the event. Returns how many have handled it. */
@@ -113,6 +109,46 @@ static inline __attribute__((always_inline)) void weft__run_plain(weft_dispatche
     }
     weft__slot_enter_calm(level, 0);
     weft__count_in_slot(slot, WEFT__COUNT_HANDLED, handled);
+}
+
+/* Runs the takers of a chunk, which are open; each is counted alone. Returns how many have handled it. */
+uint64_t weft__run_some(const weft__place *p, const weft__snapshot *snapshot, const weft__chunk *chunk,
+                        const weft_event *event, size_t type, uint64_t takers);
+
+/* The entries of a chunk that want the type, and find in the event the texts that they ask for. A text is compared once
+ * for all that ask for it. */
+static inline uint64_t weft__chunk_texts(const weft__chunk *chunk, const weft_event *event, size_t type)
+{
+    uint64_t bits = chunk->wants[type];
+    const weft__demand *end = chunk->demands + chunk->demand_count;
+    for (const weft__demand *demand = chunk->demands; demand < end && bits != 0; demand++) {
+        const char *text = *(const char *const *)(const void *)((const char *)event + demand->text_at);
+        if ((bits & demand->entries) != 0 && !weft__symbol_matches(demand->symbol, text))
+            bits &= ~demand->entries;
+    }
+    return bits;
+}
+
+/* Runs all that want the type, of which no more is to be asked than texts. Returns whether somebody wants it. */
+static inline __attribute__((always_inline)) bool weft__run_texts(weft_dispatcher *d, weft__slot *slot,
+                                                                  weft__level *level, const weft__snapshot *snapshot,
+                                                                  const weft_event *event, size_t type)
+{
+    uint64_t handled = 0, any = 0;
+    for (size_t i = 0; i < snapshot->inline_.chunk_count; i++) {
+        const weft__chunk *chunk = snapshot->inline_.chunks[i];
+        uint64_t takers = weft__chunk_texts(chunk, event, type);
+        any |= takers;
+        if (takers == 0)
+            continue;
+        if (takers == chunk->wants[type])
+            handled += weft__run_all(d, slot, level, snapshot, chunk, event, type);
+        else
+            handled += weft__run_some(&(weft__place){d, slot, level}, snapshot, chunk, event, type, takers);
+    }
+    weft__slot_enter_calm(level, 0);
+    weft__count_in_slot(slot, WEFT__COUNT_HANDLED, handled);
+    return any != 0;
 }
 
 #endif

@@ -201,13 +201,6 @@ void weft__slots_fini(weft__slots *slots)
 
 /* ---- tallies ---- */
 
-weft__tally_place weft__tally_place_of(uint32_t index)
-{
-    size_t page = index / WEFT__TALLY_PAGE * sizeof(_Atomic(weft__tally *));
-    return (weft__tally_place){(uint32_t)(offsetof(weft__slot, tallies) + page),
-                               (uint32_t)(index % WEFT__TALLY_PAGE * sizeof(weft__tally))};
-}
-
 weft__tally_place weft__row_place_of(uint32_t index)
 {
     size_t page = index / WEFT__ROW_PAGE * sizeof(_Atomic(weft__tally *));

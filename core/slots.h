@@ -185,7 +185,13 @@ typedef struct weft__tally_place {
     uint32_t at;      /* offset in the page */
 } weft__tally_place;
 
-weft__tally_place weft__tally_place_of(uint32_t index);
+static inline weft__tally_place weft__tally_place_of(uint32_t index)
+{
+    size_t page = index / WEFT__TALLY_PAGE * sizeof(_Atomic(weft__tally *));
+    return (weft__tally_place){(uint32_t)(offsetof(weft__slot, tallies) + page),
+                               (uint32_t)(index % WEFT__TALLY_PAGE * sizeof(weft__tally))};
+}
+
 weft__tally_place weft__row_place_of(uint32_t index);
 
 static inline weft__tally *weft__slot_tally(const weft__slot *slot, weft__tally_place place)

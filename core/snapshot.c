@@ -38,7 +38,7 @@ static void chunk_settle(const weft__chunk *chunk)
     for (unsigned i = 0; i < chunk->count; i++) {
         weft__subscription *sub = chunk->entries[i].sub;
         if (sub->queue == NULL)
-            sub->handled_before += chunk_handled(chunk, sub, &sub->last_before);
+            weft__count_shared(&sub->handled_before, chunk_handled(chunk, sub, &sub->last_before));
     }
 }
 
@@ -85,13 +85,13 @@ static weft__chunk *chunk_create(weft__chunk_list *list, unsigned room, size_t d
     return chunk;
 }
 
-static void demand_add(weft__chunk *chunk, weft__ask ask, const weft__symbol *symbol, uint64_t bit)
+static void demand_add(weft__chunk *chunk, size_t text_at, const weft__symbol *symbol, uint64_t bit)
 {
     weft__demand *demand = chunk->demands;
-    while (demand < chunk->demands + chunk->demand_count && (demand->symbol != symbol || demand->ask != ask))
+    while (demand < chunk->demands + chunk->demand_count && (demand->symbol != symbol || demand->text_at != text_at))
         demand++;
     if (demand == chunk->demands + chunk->demand_count)
-        chunk->demands[chunk->demand_count++] = (weft__demand){.symbol = symbol, .ask = ask};
+        chunk->demands[chunk->demand_count++] = (weft__demand){.symbol = symbol, .text_at = text_at};
     demand->entries |= bit;
 }
 
@@ -99,7 +99,7 @@ static void conditions_add(weft__chunk *chunk, const weft__conditions *condition
 {
     weft__symbol *const *symbol = conditions->symbols;
     for (unsigned asks = conditions->asks; asks != 0; asks &= asks - 1)
-        demand_add(chunk, (weft__ask)__builtin_ctz(asks), *symbol++, bit);
+        demand_add(chunk, weft__ask_text_at((weft__ask)__builtin_ctz(asks)), *symbol++, bit);
     if (conditions->asks_more || conditions->predicate != NULL)
         chunk->picky |= bit;
 }
@@ -114,7 +114,7 @@ static void chunk_add(weft__chunk *chunk, weft__subscription *sub)
                                                    .id = sub->id,
                                                    .conditions = filter->conditions,
                                                    .sub = sub,
-                                                   .tally = sub->tally};
+                                                   .tally = weft__tally_place_of(sub->tally)};
     weft__type_set_merge(&chunk->types, &filter->types);
     for (int type = WEFT_EVENT_NONE; type < WEFT_EVENT_TYPE_COUNT; type++)
         if (weft__type_set_has(&filter->types, (weft_event_type)type))
@@ -126,6 +126,8 @@ static void chunk_add(weft__chunk *chunk, weft__subscription *sub)
         conditions_add(chunk, filter->conditions, bit);
     if (filter->conditions != NULL || !open)
         weft__type_set_merge(&chunk->asking, &filter->types);
+    if (((chunk->picky | ~chunk->open) & bit) != 0)
+        weft__type_set_merge(&chunk->special, &filter->types);
     if (filter->conditions == NULL || filter->conditions->origin != WEFT_ORIGIN_LOCAL)
         chunk->remote_topics |= filter->topics;
 }
@@ -154,6 +156,7 @@ static void entries_push(weft__entries *entries, weft__chunk *chunk)
     entries->chunks[entries->chunk_count++] = chunk;
     weft__type_set_merge(&entries->types, &chunk->types);
     weft__type_set_merge(&entries->asking, &chunk->asking);
+    weft__type_set_merge(&entries->special, &chunk->special);
 }
 
 /* The chunk without the subscription, joined with the next one if both are thin; *used: how many of `from` it stands
@@ -259,9 +262,12 @@ static void types_set(weft__snapshot *snapshot, bool all_careful)
     if (all_careful || gates_any(&snapshot->gates))
         for (size_t i = 0; i < WEFT__TYPE_WORDS; i++)
             snapshot->careful.words[i] = UINT64_MAX;
-    for (size_t i = 0; i < WEFT__TYPE_WORDS && weft__fence_is_asymmetric; i++)
-        snapshot->plain.words[i] =
-            snapshot->inline_.types.words[i] & ~snapshot->inline_.asking.words[i] & ~snapshot->careful.words[i];
+    const weft__entries *inline_ = &snapshot->inline_;
+    for (size_t i = 0; i < WEFT__TYPE_WORDS && weft__fence_is_asymmetric; i++) {
+        uint64_t quick = inline_->types.words[i] & ~inline_->special.words[i] & ~snapshot->careful.words[i];
+        snapshot->plain.words[i] = quick & ~inline_->asking.words[i];
+        snapshot->texts.words[i] = quick & inline_->asking.words[i];
+    }
 }
 
 weft__snapshot *weft__snapshot_create(weft__chunk_list *chunks, const weft__snapshot *from, const weft__change *change)
@@ -388,7 +394,7 @@ uint32_t weft__snapshot_remote_topics(const weft__snapshot *snapshot)
 
 uint64_t weft__chunks_handled_locked(const weft__chunk_list *chunks, const weft__subscription *sub, uint64_t *ret_last)
 {
-    uint64_t handled = sub->handled_before;
+    uint64_t handled = weft__count_read(&sub->handled_before);
     *ret_last = sub->last_before;
     if (sub->queue != NULL)
         return handled;

@@ -27,7 +27,7 @@ typedef struct weft__entry {
 typedef struct weft__demand {
     uint64_t entries; /* a bit each */
     const weft__symbol *symbol;
-    weft__ask ask;
+    size_t text_at; /* offset in the event */
 } weft__demand;
 
 typedef struct weft__chunk {
@@ -38,7 +38,8 @@ typedef struct weft__chunk {
     struct weft__chunk_list *list; /* const after create */
     struct weft__chunk *next;      /* [writer] in the list */
     weft__type_set types;          /* union over the entries */
-    weft__type_set asking;         /* union over those that are not plain */
+    weft__type_set asking;         /* union over those with texts, and the special */
+    weft__type_set special;        /* union over those that are picky or not open */
     uint32_t remote_topics;        /* that some entry wants from other hosts */
     uint64_t picky;                /* entries of which more is to be asked than type and texts */
     uint64_t open;                 /* entries whose state needs no look while nothing changes */
@@ -55,8 +56,9 @@ typedef struct weft__chunk_list {
 } weft__chunk_list;
 
 typedef struct weft__entries {
-    weft__type_set types;  /* union over the chunks */
-    weft__type_set asking; /* likewise */
+    weft__type_set types;   /* union over the chunks */
+    weft__type_set asking;  /* likewise */
+    weft__type_set special; /* likewise */
     size_t chunk_count;
     weft__chunk **chunks; /* a reference each */
 } weft__entries;
@@ -79,7 +81,9 @@ typedef struct weft__snapshot {
     weft__entries inline_;
     weft__gates gates;
     weft__type_set careful; /* types of which not all takers are inline, or that pass a gate */
-    weft__type_set plain;   /* types that are not careful, of which all takers are plain and there is one */
+    /* Types that are not careful, and that somebody takes: */
+    weft__type_set plain; /* nothing is to be asked of any taker */
+    weft__type_set texts; /* of some taker a text */
     struct weft__snapshot *next_retired;
 } weft__snapshot;
 

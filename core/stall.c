@@ -44,7 +44,7 @@ static bool stall_count(weft_dispatcher *d, uint64_t id, char name[WEFT__NAME_BY
     pthread_mutex_lock(&d->writer);
     weft__subscription *sub = weft__snapshot_find(weft__current_locked(d), id);
     if (sub != NULL) {
-        weft__count_shared(&sub->stalls, 1);
+        atomic_fetch_add_explicit(&sub->stalls, 1, memory_order_relaxed);
         weft__name_copy(name, sub->name);
     }
     pthread_mutex_unlock(&d->writer);

@@ -44,8 +44,7 @@ weft_status weft_subscribe_with(weft_dispatcher *d, const weft_filter *filter, c
                                 weft_handler_fn handler, void *user, weft_subscription *ret)
 {
     weft__subscription *sub;
-    weft__home home = {&d->slots, &d->symbols};
-    weft_status status = weft__subscription_create(&home, filter, opts, handler, user, &sub);
+    weft_status status = weft__subscription_create(&d->home, filter, opts, handler, user, &sub);
     if (status != WEFT_OK)
         return status;
     status = sub_add(d, sub, ret);

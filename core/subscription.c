@@ -59,7 +59,7 @@ static void queue_destroy(weft__queue *queue)
 
 static weft_status parts_init(weft__subscription *sub, const weft_filter *filter, const weft_subscribe_opts *opts)
 {
-    weft_status status = weft__filter_init(&sub->filter, filter, sub->symbols);
+    weft_status status = weft__filter_init(&sub->filter, filter, sub->home->symbols);
     if (status != WEFT_OK)
         return status;
     status = name_init(sub, opts->name);
@@ -70,17 +70,16 @@ static weft_status parts_init(weft__subscription *sub, const weft_filter *filter
         goto err_name;
     if (sub->queue != NULL)
         sub->queue->owner = sub;
-    status = weft__tally_alloc(sub->slots, &sub->tally_index);
+    status = weft__tally_alloc(sub->home->slots, &sub->tally);
     if (status != WEFT_OK)
         goto err_queue;
-    sub->tally = weft__tally_place_of(sub->tally_index);
     return WEFT_OK;
 err_queue:
     queue_destroy(sub->queue);
 err_name:
     free(sub->name);
 err_filter:
-    weft__filter_fini(&sub->filter, sub->symbols);
+    weft__filter_fini(&sub->filter, sub->home->symbols);
     return status;
 }
 
@@ -98,13 +97,12 @@ weft_status weft__subscription_create(const weft__home *home, const weft_filter 
         return WEFT_NO_MEMORY;
     atomic_init(&sub->refs, 1);
     atomic_init(&sub->state, opts->paused ? WEFT__SUB_PAUSED : 0);
-    sub->slots = home->slots;
-    sub->symbols = home->symbols;
+    sub->home = home;
     sub->handler = handler;
     sub->on_lost = opts->on_lost;
     sub->user = user;
     sub->once = opts->once;
-    sub->attempts = opts->attempts != 0 ? opts->attempts : 1;
+    sub->attempts = (opts->attempts != 0 ? opts->attempts : 1) & 0x7FFFFFFF;
     sub->failures_max = opts->failures_max;
     weft_status status = parts_init(sub, filter, opts);
     if (status != WEFT_OK) {
@@ -124,10 +122,10 @@ void weft__subscription_unref(weft__subscription *sub)
 {
     if (atomic_fetch_sub_explicit(&sub->refs, 1, memory_order_acq_rel) != 1)
         return;
-    weft__tally_free(sub->slots, sub->tally_index);
+    weft__tally_free(sub->home->slots, sub->tally);
     queue_destroy(sub->queue);
     free(sub->name);
-    weft__filter_fini(&sub->filter, sub->symbols);
+    weft__filter_fini(&sub->filter, sub->home->symbols);
     free(sub);
 }
 
@@ -142,7 +140,7 @@ weft_status weft__subscription_call_timed(weft__subscription *sub, const weft_cl
     int64_t begin_ns = weft_clock_mono_ns(clock);
     weft_status status = sub->handler(event, sub->user);
     weft__count_shared(&sub->handler_ns, (uint64_t)(weft_clock_mono_ns(clock) - begin_ns));
-    weft__count_shared(&sub->handler_timed, 1);
+    atomic_fetch_add_explicit(&sub->handler_timed, 1, memory_order_relaxed);
     return status;
 }
 
@@ -159,18 +157,18 @@ void weft__subscription_read_stats(weft__subscription *sub, uint64_t handled, ui
                                    weft_subscription_stats *ret)
 {
     unsigned state = atomic_load(&sub->state);
-    handled += weft__tally_sum(sub->slots, sub->tally, &last);
+    handled += weft__tally_sum(sub->home->slots, weft__tally_place_of(sub->tally), &last);
     *ret = (weft_subscription_stats){
         .paused = (state & WEFT__SUB_PAUSED) != 0,
         .suspended = (state & WEFT__SUB_SUSPENDED) != 0,
-        .handled = handled - weft__count_read(&sub->skipped),
+        .handled = handled,
         .errors = weft__count_read(&sub->errors),
-        .stalls = weft__count_read(&sub->stalls),
+        .stalls = atomic_load(&sub->stalls),
         .handler_ns = weft__count_read(&sub->handler_ns),
-        .handler_timed = weft__count_read(&sub->handler_timed),
+        .handler_timed = atomic_load(&sub->handler_timed),
         .skipped_paused = atomic_load(&sub->skipped_paused),
         .dead_letters = atomic_load(&sub->dead_letters),
-        .running = weft__slots_running(sub->slots, sub->id),
+        .running = weft__slots_running(sub->home->slots, sub->id),
     };
     ret->last_type = (weft_event_type)(last & 0xFF);
     ret->last_event_ms = (int64_t)(last >> 8);
@@ -181,10 +179,9 @@ void weft__subscription_read_stats(weft__subscription *sub, uint64_t handled, ui
 
 void weft__subscription_reset_stats(weft__subscription *sub)
 {
-    weft__tally_clear(sub->slots, sub->tally, 1);
-    sub->handled_before = 0;
+    weft__tally_clear(sub->home->slots, weft__tally_place_of(sub->tally), 1);
+    atomic_store(&sub->handled_before, 0);
     sub->last_before = 0;
-    atomic_store(&sub->skipped, 0);
     atomic_store(&sub->errors, 0);
     atomic_store(&sub->stalls, 0);
     atomic_store(&sub->handler_ns, 0);

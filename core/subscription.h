@@ -4,6 +4,7 @@
 #ifndef WEFT_CORE_SUBSCRIPTION_H
 #define WEFT_CORE_SUBSCRIPTION_H
 
+#include <assert.h>
 #include <stdatomic.h>
 
 #include "core/filter_private.h"
@@ -37,41 +38,41 @@ typedef struct weft__queue {
     _Atomic int64_t rested_ns; /* when a worker left it last */
 } weft__queue;
 
-typedef struct weft__subscription {
-    uint64_t id; /* const after subscribe */
-    atomic_uint refs;
-    atomic_uint state;     /* WEFT__SUB_* */
-    atomic_uint failures;  /* events in a row */
-    uint32_t failures_max; /* const after create, as all below; 0: any number */
-    uint32_t attempts;     /* at least 1 */
-    weft__tally_place tally;
-    uint32_t tally_index;
-    bool once;
-    weft_handler_fn handler;
-    weft_lost_fn on_lost;
-    void *user;
-    weft__filter filter;
-    weft__slots *slots; /* the dispatcher's, as the next */
-    weft__symbols *symbols;
-    char *name;         /* NULL: none */
-    weft__queue *queue; /* NULL: inline */
-    /* Chunks count for all of their subscriptions at once (core/snapshot.h). */
-    uint64_t handled_before;  /* [writer] by chunks that are gone */
-    uint64_t last_before;     /* [writer] likewise */
-    _Atomic uint64_t skipped; /* events that a chunk counted as handled, and that were not */
-    _Atomic uint64_t errors;
-    _Atomic uint64_t stalls;
-    _Atomic uint64_t handler_ns;
-    _Atomic uint64_t handler_timed;
-    _Atomic uint32_t dead_letters;
-    _Atomic uint32_t skipped_paused;
-} weft__subscription;
-
-/* Whom a subscription belongs to. */
+/* Whom subscriptions belong to. */
 typedef struct weft__home {
     weft__slots *slots;
     weft__symbols *symbols;
 } weft__home;
+
+/* Counts that are seldom added to have 32 bits: there may be tens of thousands of these. */
+typedef struct weft__subscription {
+    uint64_t id; /* const after subscribe */
+    atomic_uint refs;
+    atomic_uint state;      /* WEFT__SUB_* */
+    atomic_uint failures;   /* events in a row */
+    uint32_t failures_max;  /* const after create, as all below; 0: any number */
+    uint32_t attempts : 31; /* at least 1 */
+    bool once : 1;
+    uint32_t tally; /* index */
+    weft_handler_fn handler;
+    weft_lost_fn on_lost;
+    void *user;
+    weft__filter filter;
+    const weft__home *home; /* the dispatcher's */
+    char *name;             /* NULL: none */
+    weft__queue *queue;     /* NULL: inline */
+    /* Chunks count for all of their subscriptions at once (core/snapshot.h). */
+    _Atomic uint64_t handled_before; /* by chunks that are gone, less what a chunk counted that was not handled */
+    uint64_t last_before;            /* [writer] likewise */
+    _Atomic uint64_t errors;
+    _Atomic uint64_t handler_ns;
+    _Atomic uint32_t handler_timed;
+    _Atomic uint32_t skipped_paused;
+    _Atomic uint32_t stalls;
+    _Atomic uint32_t dead_letters;
+} weft__subscription;
+
+static_assert(sizeof(weft__subscription) <= 152, "256 bytes a subscription, with its entry and the heap's own");
 
 /* Creates one with one reference, without an id. Returns OK, INVALID, FULL or NO_MEMORY. */
 weft_status weft__subscription_create(const weft__home *home, const weft_filter *filter,

@@ -91,18 +91,11 @@ void weft__symbol_release(weft__symbols *symbols, weft__symbol *symbol)
     pthread_mutex_unlock(&symbols->lock);
 }
 
-bool weft__symbol_matches(const weft__symbol *symbol, const char *text)
+bool weft__symbol_matches_glob(const weft__symbol *symbol, const char *text)
 {
-    if (text == NULL)
-        text = "";
-    switch (symbol->pattern) {
-    case WEFT__PATTERN_LITERAL:
-        return strcmp(symbol->text, text) == 0;
-    case WEFT__PATTERN_ANY:
+    if (symbol->pattern == WEFT__PATTERN_ANY)
         return true;
-    case WEFT__PATTERN_PREFIX:
+    if (symbol->pattern == WEFT__PATTERN_PREFIX)
         return strncmp(symbol->text, text, symbol->length) == 0;
-    default:
-        return weft__glob_matches(symbol->text, text);
-    }
+    return weft__glob_matches(symbol->text, text);
 }

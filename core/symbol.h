@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "weft/status.h"
 
@@ -44,7 +45,16 @@ void weft__symbols_fini(weft__symbols *symbols);
 weft__symbol *weft__symbol_get(weft__symbols *symbols, const char *text, bool is_glob);
 void weft__symbol_release(weft__symbols *symbols, weft__symbol *symbol);
 
+/* Whether a text is what the symbol, no literal, asks for. */
+bool weft__symbol_matches_glob(const weft__symbol *symbol, const char *text);
+
 /* Whether a text, NULL as empty, is what the symbol asks for. */
-bool weft__symbol_matches(const weft__symbol *symbol, const char *text);
+static inline bool weft__symbol_matches(const weft__symbol *symbol, const char *text)
+{
+    if (text == NULL)
+        text = "";
+    return symbol->pattern == WEFT__PATTERN_LITERAL ? strcmp(symbol->text, text) == 0
+                                                    : weft__symbol_matches_glob(symbol, text);
+}
 
 #endif

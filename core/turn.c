@@ -26,7 +26,7 @@ typedef struct turn {
 
 static bool is_timed(const turn *t)
 {
-    return !weft__count_is_common(&weft__slot_tally(t->place.slot, t->sub->tally)->handled);
+    return !weft__count_is_common(&weft__slot_tally(t->place.slot, weft__tally_place_of(t->sub->tally))->handled);
 }
 
 static void handle_event(const turn *t, const weft_event *event, weft_origin origin)

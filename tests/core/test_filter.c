@@ -179,6 +179,13 @@ static const char *word(void)
 
 static const char *const tag_words[] = {"x", "y", "z", "x"};
 
+static bool text_matches(const weft_event *event, weft__ask ask, const weft__symbol *symbol)
+{
+    const char *text;
+    memcpy(&text, (const char *)event + weft__ask_text_at(ask), sizeof text);
+    return weft__symbol_matches(symbol, text);
+}
+
 static bool compiled_matches(const weft__filter *filter, const weft_event *event, weft_origin origin)
 {
     const weft__conditions *conditions = filter->conditions;
@@ -186,7 +193,7 @@ static bool compiled_matches(const weft__filter *filter, const weft_event *event
         return false;
     weft__symbol *const *symbol = conditions != NULL ? conditions->symbols : NULL;
     for (unsigned ask = 0; conditions != NULL && ask < WEFT__ASK_COUNT; ask++)
-        if ((conditions->asks >> ask & 1) != 0 && !weft__ask_holds((weft__ask)ask, *symbol++, event))
+        if ((conditions->asks >> ask & 1) != 0 && !text_matches(event, (weft__ask)ask, *symbol++))
             return false;
     return conditions == NULL || weft__conditions_hold(conditions, event, origin);
 }
