@@ -62,9 +62,8 @@ static weft_status publish_rare(const weft__place *p, const weft_event *event, u
 
 /* The commonest event: its time set, nobody but inline handlers takes it, and this is not one of those few that are
  * timed. */
-static inline __attribute__((always_inline)) void publish_common(weft_dispatcher *d, weft__slot *slot,
-                                                                 weft__level *level, const weft__snapshot *snapshot,
-                                                                 const weft_event *event, size_t type)
+WEFT__HOT void publish_common(weft_dispatcher *d, weft__slot *slot, weft__level *level, const weft__snapshot *snapshot,
+                              const weft_event *event, size_t type)
 {
     weft__pass pass;
     weft__pass_begin(&pass, event, d->clock);
@@ -114,8 +113,7 @@ static inline bool is_common(weft_dispatcher *d, const weft__slot *slot, const w
            atomic_load_explicit(&d->state, memory_order_acquire) == WEFT__RUNNING;
 }
 
-static inline __attribute__((always_inline)) weft_status publish(weft_dispatcher *d, const weft_event *event,
-                                                                 uint64_t except, const char **ret_field)
+WEFT__HOT weft_status publish(weft_dispatcher *d, const weft_event *event, uint64_t except, const char **ret_field)
 {
     if (__builtin_expect(event == NULL, 0))
         return publish_null(d);

@@ -7,11 +7,11 @@
 
 #include "core/dispatcher_private.h"
 
-/* Of a function that the shortest way calls only when something is out of the ordinary. */
+/* Of a function that is part of the shortest way; of one that it calls only if something is out of the ordinary. */
+#define WEFT__HOT  static inline __attribute__((always_inline))
 #define WEFT__COLD __attribute__((noinline, cold))
 
-/* Set member by member: clearing all of it would cost more than a delivery. Jobs have no value to begin with.
- */
+/* Set member by member: clearing all of it would cost more than a delivery. Jobs have no value to begin with. */
 typedef struct weft__delivery {
     weft__place p;
     const weft__snapshot *snapshot;
@@ -24,11 +24,9 @@ typedef struct weft__delivery {
     weft__job *jobs, **jobs_tail; /* mailboxes to be given to workers */
 } weft__delivery;
 
-static inline __attribute__((always_inline)) void weft__delivery_init(weft__delivery *y, weft_dispatcher *d,
-                                                                      weft__slot *slot, weft__level *level,
-                                                                      const weft__snapshot *snapshot,
-                                                                      const weft_event *event, size_t type,
-                                                                      weft_origin origin, uint64_t except)
+WEFT__HOT void weft__delivery_init(weft__delivery *y, weft_dispatcher *d, weft__slot *slot, weft__level *level,
+                                   const weft__snapshot *snapshot, const weft_event *event, size_t type,
+                                   weft_origin origin, uint64_t except)
 {
     y->p.d = d;
     y->p.slot = slot;
@@ -54,9 +52,8 @@ static inline unsigned weft__lowest_bit(uint64_t bits)
 
 /* Runs one whose state needs no look while nothing has changed since the snapshot was taken. Returns whether it was
  * handled. The caller's fences are asymmetric. */
-static inline __attribute__((always_inline)) bool weft__run_open(weft_dispatcher *d, weft__slot *slot,
-                                                                 weft__level *level, const weft__snapshot *snapshot,
-                                                                 const weft__entry *entry, const weft_event *event)
+WEFT__HOT bool weft__run_open(weft_dispatcher *d, weft__slot *slot, weft__level *level, const weft__snapshot *snapshot,
+                              const weft__entry *entry, const weft_event *event)
 {
     atomic_store_explicit(&level->running, entry->id, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
@@ -79,10 +76,9 @@ static inline void weft__run_skipped(const weft__entry *entry)
 }
 
 /* Runs all of a chunk that want the type: each is open, and wants the event. Returns how many have handled it. */
-static inline __attribute__((always_inline)) uint64_t weft__run_all(weft_dispatcher *d, weft__slot *slot,
-                                                                    weft__level *level, const weft__snapshot *snapshot,
-                                                                    const weft__chunk *chunk, const weft_event *event,
-                                                                    size_t type)
+WEFT__HOT uint64_t weft__run_all(weft_dispatcher *d, weft__slot *slot, weft__level *level,
+                                 const weft__snapshot *snapshot, const weft__chunk *chunk, const weft_event *event,
+                                 size_t type)
 {
     uint64_t handled = 0;
     for (uint64_t bits = chunk->wants[type]; bits != 0; bits &= bits - 1) {
@@ -97,9 +93,8 @@ static inline __attribute__((always_inline)) uint64_t weft__run_all(weft_dispatc
 }
 
 /* Runs all that want the type, of which nothing else is to be asked. */
-static inline __attribute__((always_inline)) void weft__run_plain(weft_dispatcher *d, weft__slot *slot,
-                                                                  weft__level *level, const weft__snapshot *snapshot,
-                                                                  const weft_event *event, size_t type)
+WEFT__HOT void weft__run_plain(weft_dispatcher *d, weft__slot *slot, weft__level *level, const weft__snapshot *snapshot,
+                               const weft_event *event, size_t type)
 {
     uint64_t handled = 0;
     for (size_t i = 0; i < snapshot->inline_.chunk_count; i++) {
@@ -130,9 +125,8 @@ static inline uint64_t weft__chunk_texts(const weft__chunk *chunk, const weft_ev
 }
 
 /* Runs all that want the type, of which no more is to be asked than texts. Returns whether somebody wants it. */
-static inline __attribute__((always_inline)) bool weft__run_texts(weft_dispatcher *d, weft__slot *slot,
-                                                                  weft__level *level, const weft__snapshot *snapshot,
-                                                                  const weft_event *event, size_t type)
+WEFT__HOT bool weft__run_texts(weft_dispatcher *d, weft__slot *slot, weft__level *level, const weft__snapshot *snapshot,
+                               const weft_event *event, size_t type)
 {
     uint64_t handled = 0, any = 0;
     for (size_t i = 0; i < snapshot->inline_.chunk_count; i++) {
