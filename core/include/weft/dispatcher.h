@@ -120,12 +120,12 @@ enum { WEFT_PUBLISH_DEPTH_MAX = 64 }; /* publishes inside one another on one thr
  * subscribing. A handler may publish, also what it handles itself: its event comes behind this one in every mailbox,
  * but inline handlers see it at once.
  *
- * An event that anything keeps, alters or limits (bridge, interceptor, history, mailbox, rate limits) is validated as
- * weft_event_validate does before anybody sees it, and its times are set: accepted_ms, and timestamp_ms if that is 0.
- * An event that nobody but inline handlers takes is theirs as it is, as if they had been called: of it only the type is
- * checked, and timestamp_ms set if it is 0; a handler that keeps it gets accepted_ms set in the copy. With
- * always_validate it is validated all the same. Without bridge, history and time to live the times are those of the
- * kernel's last tick, at most 4 ms ago on common systems.
+ * An event that anything keeps, alters or limits (bridge, interceptor, history, the mailbox of a subscription that wants
+ * its type, rate limits) is validated as weft_event_validate does before anybody sees it, and its times are set:
+ * accepted_ms, and timestamp_ms if that is 0. An event that nobody but inline handlers takes is theirs as it is, as if
+ * they had been called: of it only the type is checked, and timestamp_ms set if it is 0; a handler that keeps it gets
+ * accepted_ms set in the copy. With always_validate it is validated all the same. Without bridge, history and time to
+ * live the times are those of the kernel's last tick, at most 4 ms ago on common systems.
  *
  * Takes no lock, no allocation and no system call while all takers are inline, but for a thread's first publish, every
  * 1,024th call of a handler, which is timed, and handlers that fail.
