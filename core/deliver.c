@@ -215,6 +215,12 @@ static void chunk_miss(weft__delivery *y, const weft__chunk *chunk, uint64_t bit
     }
 }
 
+/* Mostly one: the general count is a call on processors of any age. */
+static unsigned takers_count(uint64_t takers)
+{
+    return (takers & (takers - 1)) == 0 ? 1 : (unsigned)__builtin_popcountll(takers);
+}
+
 /* One reference for each taker. last_of: the loan that nobody takes one from after them; NULL: somebody may. */
 static const weft_event *event_keep(const weft__delivery *y, unsigned takers, weft__loan *last_of)
 {
@@ -226,7 +232,7 @@ static bool chunk_queue(weft__delivery *y, const weft__chunk *chunk, weft__loan 
     uint64_t takers = chunk_wants(y, chunk);
     if (takers == 0)
         return false;
-    const weft_event *kept = event_keep(y, (unsigned)__builtin_popcountll(takers), last_of);
+    const weft_event *kept = event_keep(y, takers_count(takers), last_of);
     if (kept == NULL)
         chunk_miss(y, chunk, takers);
     else
