@@ -1,5 +1,6 @@
 /* Whole bridges over a fake broker: what crosses, what survives, what is told. */
 #include "bridge/bridge_rig.h"
+#include "weft/request.h"
 
 /* ---- crossing ---- */
 
@@ -62,6 +63,36 @@ static void a_late_listener_is_not_told_of_the_past(void)
     publish_range(a, 21, 30);
     CU_ASSERT_TRUE(host_gets(b, 10));
     CU_ASSERT_TRUE(has_each_once(b, 21, 30));
+    host_destroy(a);
+    host_destroy(b);
+    fake_broker_destroy(broker);
+}
+
+static weft_status answer(const weft_event *event, void *bus)
+{
+    weft_event reply = {.type = WEFT_TOOL_CALL_END,
+                        .tool_call_end = {.tool_name = event->tool_call_start.tool_name, .success = true}};
+    return weft_reply(bus, event, &reply);
+}
+
+static void a_request_is_answered_from_another_host(void)
+{
+    fake_broker *broker = fake_broker_create(FAKE_THREADED);
+    weft_event_type asked = WEFT_TOOL_CALL_START;
+    host *a = host_start(broker, "a", WEFT_TOPIC_TOOL);
+    host *b = host_start(broker, "b", WEFT_TOPIC_TOOL);
+    CU_ASSERT_EQUAL(weft_subscribe(b->bus, &(weft_filter){.types = &asked, .type_count = 1}, answer, b->bus, NULL),
+                    WEFT_OK);
+    CU_ASSERT_EQUAL(weft_bridge_wait_ready(b->bridge, READY_MS), WEFT_OK);
+    const weft_event *reply = NULL;
+    weft_event request = {.type = asked, .session_id = "s1", .tool_call_start = {.tool_name = "Bash", .call_id = "c1"}};
+    CU_ASSERT_EQUAL_FATAL(weft_request(a->bus, &request, READY_MS, &reply), WEFT_OK);
+    CU_ASSERT_EQUAL(reply->type, WEFT_TOOL_CALL_END);
+    CU_ASSERT_STRING_EQUAL(reply->id.node, "b");
+    CU_ASSERT_STRING_EQUAL(reply->session_id, "s1");
+    CU_ASSERT_EQUAL(strncmp(reply->causation_id, "a/", 2), 0);
+    CU_ASSERT_STRING_EQUAL(reply->tool_call_end.tool_name, "Bash");
+    weft_event_release(reply);
     host_destroy(a);
     host_destroy(b);
     fake_broker_destroy(broker);
@@ -461,12 +492,13 @@ static void bad_options_are_named(void)
 
 SUITE(bridge_bridge, CASE(an_event_crosses_with_its_identity), CASE(both_directions_and_no_echo),
       CASE(only_wanted_topics_are_subscribed), CASE(a_late_listener_is_not_told_of_the_past),
-      CASE(nothing_is_lost_while_the_broker_is_away), CASE(what_the_broker_drops_is_healed_in_order),
-      CASE(a_lost_last_event_is_told_by_the_beat), CASE(an_answer_with_a_missing_part_is_asked_for_again),
-      CASE(random_faults_lose_and_repeat_nothing), CASE(a_backlog_outlives_the_process),
-      CASE(the_older_of_two_with_one_name_stops), CASE(a_junk_epoch_retained_under_its_name_does_not_keep_a_node_away),
-      CASE(peers_learn_of_birth_and_goodbye), CASE(state_sums_tokens_per_model),
-      CASE(an_event_too_large_is_refused_and_takes_no_seq), CASE(what_the_broker_cannot_take_is_reported_lost),
-      CASE(a_topic_that_the_broker_denies_is_told), CASE(hostile_messages_are_dropped_and_the_session_lives_on),
-      CASE(a_forged_sender_is_not_believed), CASE(a_feed_position_is_kept_with_its_events),
-      CASE(a_group_with_a_bad_event_publishes_nothing), CASE(bad_options_are_named))
+      CASE(a_request_is_answered_from_another_host), CASE(nothing_is_lost_while_the_broker_is_away),
+      CASE(what_the_broker_drops_is_healed_in_order), CASE(a_lost_last_event_is_told_by_the_beat),
+      CASE(an_answer_with_a_missing_part_is_asked_for_again), CASE(random_faults_lose_and_repeat_nothing),
+      CASE(a_backlog_outlives_the_process), CASE(the_older_of_two_with_one_name_stops),
+      CASE(a_junk_epoch_retained_under_its_name_does_not_keep_a_node_away), CASE(peers_learn_of_birth_and_goodbye),
+      CASE(state_sums_tokens_per_model), CASE(an_event_too_large_is_refused_and_takes_no_seq),
+      CASE(what_the_broker_cannot_take_is_reported_lost), CASE(a_topic_that_the_broker_denies_is_told),
+      CASE(hostile_messages_are_dropped_and_the_session_lives_on), CASE(a_forged_sender_is_not_believed),
+      CASE(a_feed_position_is_kept_with_its_events), CASE(a_group_with_a_bad_event_publishes_nothing),
+      CASE(bad_options_are_named))
