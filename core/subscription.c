@@ -161,7 +161,7 @@ void weft__subscription_read_stats(weft__subscription *sub, uint64_t handled, ui
     *ret = (weft_subscription_stats){
         .paused = (state & WEFT__SUB_PAUSED) != 0,
         .suspended = (state & WEFT__SUB_SUSPENDED) != 0,
-        .handled = handled,
+        .handled = (int64_t)handled > 0 ? handled : 0, /* a chunk counts when its handlers have run */
         .errors = weft__count_read(&sub->errors),
         .stalls = atomic_load(&sub->stalls),
         .handler_ns = weft__count_read(&sub->handler_ns),
