@@ -73,8 +73,9 @@ typedef struct weft_subscribe_opts {
     weft_lost_fn on_lost;   /* called on a delivering thread with the handler's user pointer; may be NULL */
 } weft_subscribe_opts;
 
-/* Told of a handler that has been running for stall_ms, once for that call: on a thread of the dispatcher's own, which
- * may take its time but must not stop or destroy the dispatcher. */
+/* Told of a handler that has been running for stall_ms, once for that call, unless its subscription has ended (as a
+ * one-shot has when it is called): on a thread of the dispatcher's own, which may take its time but must not stop or
+ * destroy the dispatcher. */
 typedef void (*weft_stalled_fn)(weft_subscription subscription, const char *name, void *user);
 
 typedef struct weft_dispatcher_opts {
@@ -120,8 +121,8 @@ enum { WEFT_PUBLISH_DEPTH_MAX = 64 }; /* publishes inside one another on one thr
  * subscribing. A handler may publish, also what it handles itself: its event comes behind this one in every mailbox,
  * but inline handlers see it at once.
  *
- * An event that anything keeps, alters or limits (bridge, interceptor, history, the mailbox of a subscription that wants
- * its type, rate limits) is validated as weft_event_validate does before anybody sees it, and its times are set:
+ * An event that anything keeps, alters or limits (bridge, interceptor, history, the mailbox of a subscription that
+ * wants its type, rate limits) is validated as weft_event_validate does before anybody sees it, and its times are set:
  * accepted_ms, and timestamp_ms if that is 0. An event that nobody but inline handlers takes is theirs as it is, as if
  * they had been called: of it only the type is checked, and timestamp_ms set if it is 0; a handler that keeps it gets
  * accepted_ms set in the copy. With always_validate it is validated all the same. Without bridge, history and time to
@@ -220,7 +221,7 @@ typedef struct weft_subscription_stats {
     uint32_t queue_max;
     uint32_t running; /* handlers running now */
     weft_event_type last_type;
-    int64_t last_event_ms; /* timestamp_ms of an event handled lately, the newest of each thread's last; 0: none yet */
+    int64_t last_event_ms; /* timestamp_ms of an event that came lately, newest of each thread's last; 0: none yet */
     uint64_t handler_ns;   /* total of the timed calls: on each thread the first and every 1,024th, inline of each event
                               type */
     uint64_t handler_timed;

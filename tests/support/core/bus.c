@@ -33,7 +33,8 @@ weft_subscription bus_subscribe(weft_dispatcher *bus, const weft_filter *filter,
 
 weft_event numbered(uint64_t number)
 {
-    return (weft_event){.type = WEFT_SESSION_MUTATION, .session_mutation = {.mutation = "m", .seq = number}};
+    return (weft_event){
+        .type = WEFT_SESSION_MUTATION, .timestamp_ms = 1, .session_mutation = {.mutation = "m", .seq = number}};
 }
 
 void bus_publish(weft_dispatcher *bus, uint64_t number)

@@ -17,7 +17,7 @@ weft_subscription_stats bus_stats_of(weft_dispatcher *bus, weft_subscription sub
 weft_subscription bus_subscribe(weft_dispatcher *bus, const weft_filter *filter, const weft_subscribe_opts *opts,
                                 weft_handler_fn handler, void *user);
 
-/* A session_mutation with this seq; its strings are static. */
+/* A session_mutation with this seq, at the time 1; its strings are static. */
 weft_event numbered(uint64_t number);
 void bus_publish(weft_dispatcher *bus, uint64_t number);
 /* The same for each number, both included. */
