@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodes/transcript.h"
+
 void totals_fini(totals *t)
 {
     string_map_fini(&t->nodes, NULL);
@@ -107,6 +109,13 @@ static const char *text_or_empty(const char *text)
     return text != NULL ? text : "";
 }
 
+/* Of a call that has begun, too: results without a call are no failed calls. */
+static bool is_call(const struct weft_tool_call_end *end)
+{
+    const char *name = text_or_empty(end->tool_name);
+    return *name != '\0' && strcmp(name, TRANSCRIPT_UNKNOWN_TOOL) != 0;
+}
+
 static bool payload_add(totals *t, const weft_event *event)
 {
     const struct weft_token_usage *usage = &event->token_usage;
@@ -123,7 +132,7 @@ static bool payload_add(totals *t, const weft_event *event)
     case WEFT_TOOL_CALL_START:
         return totals_add_call(t, text_or_empty(event->tool_call_start.tool_name));
     case WEFT_TOOL_CALL_END:
-        return end->success || *text_or_empty(end->tool_name) == '\0' || totals_add_call_error(t, end->tool_name);
+        return end->success || !is_call(end) || totals_add_call_error(t, end->tool_name);
     case WEFT_AGENT_ERROR:
         t->agent_errors++;
         return true;

@@ -66,11 +66,13 @@ uint64_t transcript__span_ms(int64_t from, int64_t to)
     return to > from ? (uint64_t)(to - from) : 0;
 }
 
-static void emit_status(const step *s, weft_session_status status)
+/* A record without a session tells nothing of one. */
+static void emit_status(const step *s, const struct weft_session_status_changed *status)
 {
     weft_event event = transcript__event_of(WEFT_SESSION_STATUS_CHANGED, &s->of, s->time_ms);
-    event.session_status_changed.status = status;
-    transcript__emit(s->t, &event);
+    event.session_status_changed = *status;
+    if (*s->of.session != '\0')
+        transcript__emit(s->t, &event);
 }
 
 /* ---- requests ---- */
@@ -279,6 +281,8 @@ static void error_describe(const transcript_record *r, char *ret, size_t size)
 static void emit_error(const step *s, const char *text)
 {
     weft_event event = transcript__event_of(WEFT_AGENT_ERROR, &s->of, s->time_ms);
+    if (*s->of.agent == '\0')
+        event.agent_id = TRANSCRIPT_MAIN_AGENT;
     event.agent_error.error = text;
     transcript__emit(s->t, &event);
 }
@@ -290,12 +294,10 @@ static void apply_api_error(const step *s)
         return;
     error_describe(s->record, text, sizeof text);
     emit_error(s, text);
-    weft_event event = transcript__event_of(WEFT_SESSION_STATUS_CHANGED, &s->of, s->time_ms);
-    event.session_status_changed = (struct weft_session_status_changed){.status = WEFT_SESSION_RETRY,
-                                                                        .attempt = s->record->attempt,
-                                                                        .message = text,
-                                                                        .next_retry_ms = s->record->next_retry_ms};
-    transcript__emit(s->t, &event);
+    emit_status(s, &(struct weft_session_status_changed){.status = WEFT_SESSION_RETRY,
+                                                         .attempt = s->record->attempt != 0 ? s->record->attempt : 1,
+                                                         .message = text,
+                                                         .next_retry_ms = s->record->next_retry_ms});
 }
 
 /* A foreign object may be larger or deeper than an event may carry; then only the fact that it came is told. */
@@ -351,7 +353,7 @@ static void apply_user(const step *s)
     if (st != NULL)
         st->input_ms = s->time_ms;
     if (s->record->prompt)
-        emit_status(s, WEFT_SESSION_BUSY);
+        emit_status(s, &(struct weft_session_status_changed){.status = WEFT_SESSION_BUSY});
 }
 
 static void apply(const step *s)
@@ -372,7 +374,7 @@ static void apply(const step *s)
         apply_api_error(s);
         break;
     case RECORD_TURN_DURATION:
-        emit_status(s, WEFT_SESSION_IDLE);
+        emit_status(s, &(struct weft_session_status_changed){.status = WEFT_SESSION_IDLE});
         break;
     case RECORD_CUSTOM:
         apply_custom(s);

@@ -26,6 +26,9 @@
 enum { TRANSCRIPT_IDLE_MS = 30000 };
 
 #define TRANSCRIPT_SOURCE "claude-code"
+/* What a transcript has no name for: the agent that a session begins with, and the tool of a result without a call. */
+#define TRANSCRIPT_MAIN_AGENT   "main"
+#define TRANSCRIPT_UNKNOWN_TOOL "(unknown)"
 
 typedef struct transcript transcript;
 

@@ -26,7 +26,7 @@ static void call_give_up(transcript *t, const char *id)
 void transcript__result_give_up(transcript *t, const char *id)
 {
     waiting_result *w = string_map_take(&t->results, id);
-    emit_call_end(t, id, "", &w->of, w->timestamp_ms, w->timestamp_ms, w->success);
+    emit_call_end(t, id, TRANSCRIPT_UNKNOWN_TOOL, &w->of, w->timestamp_ms, w->timestamp_ms, w->success);
     transcript__seen_add(t, SEEN_RESULT, id);
     free(w);
 }

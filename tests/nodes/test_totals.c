@@ -57,6 +57,7 @@ static void leaves_out_what_is_no_call_and_what_an_observer_made_up(void)
 {
     totals t = {0};
     add(&t, (weft_event){.type = WEFT_TOOL_CALL_END, .tool_call_end = {.tool_name = "", .success = false}});
+    add(&t, (weft_event){.type = WEFT_TOOL_CALL_END, .tool_call_end = {.tool_name = "(unknown)", .success = false}});
     add(&t, (weft_event){.type = WEFT_TOOL_CALL_END, .tool_call_end = {.tool_name = "Read", .success = true}});
     add(&t, (weft_event){.type = WEFT_TOOL_CALL_END,
                          .flags = WEFT_FLAG_SYNTHETIC,

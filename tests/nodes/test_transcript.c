@@ -237,7 +237,7 @@ static void ends_a_result_without_a_call_as_no_call(void)
     const char *lines[] = {TOOL_RESULT("02", "t9", "")};
     expect_events(lines, COUNT(lines),
                   "session_start s1 @2000\n"
-                  "tool_call_end s1 @2000 call_id=t9 duration_ms=0 success=true\n"
+                  "tool_call_end s1 @2000 tool_name=(unknown) call_id=t9 duration_ms=0 success=true\n"
                   "session_end s1 @2000\n");
 }
 
@@ -299,11 +299,28 @@ static void reports_each_error_record_once(void)
         "{\"type\":\"assistant\"," AT("03") ",\"message\":{\"id\":\"x2\",\"model\":\"<synthetic>\",\"content\":[]}}"};
     expect_events(lines, COUNT(lines),
                   "session_start s1 @1000\n"
-                  "agent_error s1 @1000 error=API error 529\n"
+                  "agent_error s1/main @1000 error=API error 529\n"
                   "session_status_changed s1 @1000 status=retry attempt=2 message=API error 529 next_retry_ms=546\n"
-                  "agent_error s1 @2000 error=API error: unknown\n"
-                  "agent_error s1 @3000 error=synthetic answer\n"
+                  "agent_error s1/main @2000 error=API error: unknown\n"
+                  "agent_error s1/main @3000 error=synthetic answer\n"
                   "session_end s1 @3000\n");
+}
+
+static void counts_a_retry_without_a_number_as_the_first(void)
+{
+    const char *lines[] = {SYSTEM("01", "api_error", ",\"uuid\":\"u1\",\"error\":{\"status\":529}")};
+    expect_events(lines, COUNT(lines),
+                  "session_start s1 @1000\n"
+                  "agent_error s1/main @1000 error=API error 529\n"
+                  "session_status_changed s1 @1000 status=retry attempt=1 message=API error 529 next_retry_ms=0\n"
+                  "session_end s1 @1000\n");
+}
+
+static void tells_no_status_without_a_session(void)
+{
+    const char *lines[] = {
+        "{\"type\":\"user\",\"timestamp\":\"1970-01-01T00:00:01Z\",\"message\":{\"content\":\"go\"}}"};
+    expect_events(lines, COUNT(lines), "");
 }
 
 static void tells_busy_and_idle_of_a_person_s_turn(void)
@@ -571,7 +588,8 @@ SUITE(nodes_transcript, CASE(completes_a_request_when_another_message_id_appears
       CASE(times_tool_calls_and_takes_the_first_result), CASE(lets_a_result_wait_for_its_call),
       CASE(ends_a_result_without_a_call_as_no_call), CASE(starts_a_call_whose_result_was_given_up),
       CASE(follows_a_subagent_from_start_to_end), CASE(starts_a_subagent_that_shows_only_in_its_result),
-      CASE(reports_each_error_record_once), CASE(tells_busy_and_idle_of_a_person_s_turn),
+      CASE(reports_each_error_record_once), CASE(counts_a_retry_without_a_number_as_the_first),
+      CASE(tells_no_status_without_a_session), CASE(tells_busy_and_idle_of_a_person_s_turn),
       CASE(passes_rare_records_on_as_custom), CASE(skips_bad_lines_and_names_them),
       CASE(takes_foreign_members_as_they_come), CASE(keeps_long_ids_distinct_and_short),
       CASE(names_an_unknown_model_once), CASE(completes_the_oldest_when_a_table_is_full),

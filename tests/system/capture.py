@@ -8,6 +8,7 @@ from transcript_totals import differences
 from wire import control_pb2, read_batch
 
 SYNTHETIC = 2
+UNKNOWN_TOOL = "(unknown)"  # of a result without a call
 USAGE = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 
 
@@ -78,7 +79,7 @@ def add_up(events):
                 row[name] += getattr(payload, name)
         elif kind == "tool_call_start":
             tools.setdefault(payload.tool_name, {"calls": 0, "errors": 0})["calls"] += 1
-        elif kind == "tool_call_end" and not payload.success and payload.tool_name:
+        elif kind == "tool_call_end" and not payload.success and payload.tool_name != UNKNOWN_TOOL:
             tools.setdefault(payload.tool_name, {"calls": 0, "errors": 0})["errors"] += 1
     total = {"nodes": len(nodes), "sessions": len(sessions - {""}), "llm_requests": responses}
     total.update({name: sum(row[name] for row in models.values()) for name in USAGE})

@@ -2,7 +2,7 @@
 """The totals do not grade themselves: what `weft demo` says must also come out of its messages, captured with
 mosquitto_sub and added up by other code, and out of the files, counted by a third. One captured message less, and it
 does not."""
-from capture import CaptureTest
+from capture import UNKNOWN_TOOL, CaptureTest
 from demo_runs import simulate
 from fabric import main
 from wire import TRAILER, crc32c, events_pb2, read_batch
@@ -14,7 +14,7 @@ class Capture(CaptureTest):
         kinds = {
             "cost": lambda m: m.topic == "cost",
             "calls": lambda m: any(e.HasField("tool_call_start") for e in m.events.values()),
-            "failed calls": lambda m: any(e.HasField("tool_call_end") and e.tool_call_end.tool_name
+            "failed calls": lambda m: any(e.HasField("tool_call_end") and e.tool_call_end.tool_name != UNKNOWN_TOOL
                                           and not e.tool_call_end.success for e in m.events.values()),
             "answers": lambda m: any(e.HasField("llm_response_end") for e in m.events.values()),
             "agent errors": lambda m: any(e.HasField("agent_error") for e in m.events.values()),

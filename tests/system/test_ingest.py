@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import fabric  # noqa: E402
 
 REFERENCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "transcript_totals.py")
+UNKNOWN_TOOL = "(unknown)"  # of a result without a call
 USAGE = {"inputTokens": "input_tokens", "outputTokens": "output_tokens", "cacheReadTokens": "cache_read_tokens",
          "cacheWriteTokens": "cache_write_tokens"}
 
@@ -25,7 +26,7 @@ def totals(events):
         found["llm_requests"] += kind == "llm_response_end"
         found["tool_calls"] += kind == "tool_call_start"
         found["agent_errors"] += kind == "agent_error"
-        if kind == "tool_call_end" and event["toolCallEnd"]["toolName"]:
+        if kind == "tool_call_end" and event["toolCallEnd"]["toolName"] != UNKNOWN_TOOL:
             found["tool_errors"] += not event["toolCallEnd"]["success"]
         if kind == "token_usage":
             for theirs, ours in USAGE.items():
