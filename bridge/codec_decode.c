@@ -13,6 +13,7 @@
 #include "bridge/codec_record.h"
 #include "bridge/codec_unknown.h"
 #include "bridge/codec_wire.h"
+#include "core/event_private.h"
 #include "weft/v1/events.pb-c.h"
 #include "weft/wire.h"
 
@@ -175,17 +176,17 @@ static weft_status event_load(event_reader *r, const Weft__V1__RuntimeEvent *mes
     return WEFT_OK;
 }
 
-/* As a publisher's event; the payload of a newer version is added afterwards, for its text is ours and may be larger
- * than what a publisher is allowed. */
+/* As a publisher's event, but for what a publisher owes by our rules; the payload of a newer version is added
+ * afterwards, for its text is ours and may be larger than what a publisher is allowed. */
 static weft_status event_judge(event_reader *r, const weft__wire_field *payload, weft_event *event)
 {
-    const char *culprit = NULL;
+    weft__fault fault;
     bool foreign = weft_schema_by_number(payload->number) == NULL;
     if (foreign)
         event->type = WEFT_CUSTOM;
-    weft_status st = weft_event_validate(event, &culprit);
+    weft_status st = weft__event_judge(event, false, &fault);
     if (st != WEFT_OK)
-        return malformed(r->reason, weft__reason("events[]", culprit, weft_status_text(st)));
+        return malformed(r->reason, weft__reason("events[]", fault.field, fault.what));
     if (event->id.seq <= r->last_seq)
         return malformed(r->reason, "events[].seq: not rising");
     r->last_seq = event->id.seq;

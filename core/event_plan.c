@@ -28,8 +28,9 @@ static void plan_add_string(weft__plan *plan, const weft_field *field)
     assert(plan->string_count < WEFT__PLAN_STRINGS_MAX);
     plan->strings[plan->string_count] = (weft__plan_string){
         .offset = (uint16_t)field->offset,
-        .is_id = field->kind == WEFT_FIELD_ID,
+        .max_bytes = field->kind == WEFT_FIELD_ID ? WEFT_ID_MAX_BYTES : WEFT_EVENT_MAX_BYTES,
         .is_json = field->kind == WEFT_FIELD_JSON,
+        .required = field->required,
     };
     plan->string_fields[plan->string_count++] = field;
     plan->wire_bytes += STRING_EXTRA_BYTES;
@@ -46,16 +47,25 @@ static void plan_add_scalar(weft__plan *plan, const weft_field *field)
         .offset = (uint16_t)field->offset,
         .kind = (uint8_t)field->kind,
         .values = values,
+        .required = field->required,
+        .not_negative = field->not_negative,
     };
     plan->scalar_fields[plan->scalar_count++] = field;
+}
+
+/* A string of the envelope that the variant does not go without. */
+static void plan_require(weft__plan *plan, const weft_field *shared)
+{
+    for (unsigned i = 0; i < plan->string_count; i++)
+        plan->strings[i].required |= plan->strings[i].offset == shared->offset && shared->required;
 }
 
 static void plan_add(weft__plan *plan, const weft_field *fields, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (fields[i].number == 0)
-            continue;
-        if (weft__field_is_string(&fields[i]))
+            plan_require(plan, &fields[i]);
+        else if (weft__field_is_string(&fields[i]))
             plan_add_string(plan, &fields[i]);
         else
             plan_add_scalar(plan, &fields[i]);
@@ -71,8 +81,10 @@ static void plans_make(void)
         plans[type].type = (weft_event_type)type;
         plans[type].wire_bytes = SCALAR_BYTES; /* the event's own tag and length, and its payload's */
         plan_add(&plans[type], envelope, count);
-        if (schema != NULL)
-            plan_add(&plans[type], schema->fields, schema->field_count);
+        if (schema == NULL)
+            continue;
+        plan_add(&plans[type], schema->fields, schema->field_count);
+        plans[type].misfit = schema->misfit;
     }
 }
 

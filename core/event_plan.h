@@ -11,15 +11,18 @@
 enum { WEFT__PLAN_STRINGS_MAX = 16, WEFT__PLAN_SCALARS_MAX = 16 };
 
 typedef struct weft__plan_string {
+    uint32_t max_bytes;
     uint16_t offset; /* in weft_event */
-    bool is_id;
     bool is_json;
+    bool required;
 } weft__plan_string;
 
 typedef struct weft__plan_scalar {
     uint16_t offset;
     uint8_t kind;   /* a weft_field_kind */
     uint8_t values; /* it must be less; 0: any */
+    bool required;
+    bool not_negative;
 } weft__plan_scalar;
 
 typedef struct weft__plan {
@@ -31,6 +34,7 @@ typedef struct weft__plan {
     weft__plan_scalar scalars[WEFT__PLAN_SCALARS_MAX];
     const weft_field *string_fields[WEFT__PLAN_STRINGS_MAX];
     const weft_field *scalar_fields[WEFT__PLAN_SCALARS_MAX];
+    const char *(*misfit)(const weft_event *event); /* of the schema; may be NULL */
 } weft__plan;
 
 static inline const char *weft__plan_string_of(const weft_event *event, const weft__plan_string *string)

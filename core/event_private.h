@@ -32,6 +32,15 @@ typedef struct weft__layout {
 
 /* As weft_event_validate, and remembers what a copy needs. */
 weft_status weft__event_check(const weft_event *event, weft__layout *ret, const char **ret_field);
+
+typedef struct weft__fault {
+    const char *field;
+    const char *what; /* "missing"; both static */
+} weft__fault;
+
+/* As weft_event_validate, and says what is wrong. What only a publisher owes is not asked for unless `publishing`: an
+ * event of another node, which may know other rules, must arrive. ret_fault is untouched if the event is good. */
+weft_status weft__event_judge(const weft_event *event, bool publishing, weft__fault *ret_fault);
 /* Measures an event that nobody has validated. */
 void weft__event_measure(const weft_event *event, weft__layout *ret);
 

@@ -1,4 +1,4 @@
-/* core/event_validate.c: whether an event is fit to publish: the plan of its type, step by step.
+/* core/event_validate.c: whether an event is well-formed, and fit to publish: the plan of its type, step by step.
  *
  * Runs on every publish: no allocation, absent strings cost nothing, and only JSON fields are parsed. Threads: any.
  *
@@ -15,30 +15,39 @@
 /* On the wire beside the texts themselves, with their NULs counted. */
 enum { TAG_EXTRA_BYTES = 4, ATTRIBUTE_EXTRA_BYTES = 12 };
 
+#define MISSING "missing"
+
 typedef struct check {
     const weft_event *event;
     const weft__plan *plan;
     weft__layout *layout;
-    const char *culprit; /* name of the bad field once a step has failed */
+    bool publishing;   /* ask also for what a publisher owes */
+    weft__fault fault; /* once a step has failed */
 } check;
 
 static weft_status check_failed(check *c, const char *name, weft_status status)
 {
-    c->culprit = name;
+    c->fault = (weft__fault){name, weft_status_text(status)};
     return status;
 }
 
-/* Adds the text to the layout; ret_bytes gets its size with its NUL. */
-static inline weft_status check_text(check *c, const char *name, const char *text, size_t max, size_t *ret_bytes)
+/* What a publisher owes is missing. */
+static weft_status check_owed(check *c, const char *name, const char *what)
 {
-    size_t length = strlen(text);
-    if (length > max)
-        return check_failed(c, name, WEFT_TOO_LARGE);
-    if (!weft__is_ascii(text, length) && !weft_utf8_valid(text, length))
-        return check_failed(c, name, WEFT_MALFORMED);
-    *ret_bytes = length + 1;
-    c->layout->bytes += length + 1;
-    return WEFT_OK;
+    if (!c->publishing)
+        return WEFT_OK;
+    c->fault = (weft__fault){name, what};
+    return WEFT_INVALID;
+}
+
+static inline bool text_good(const char *text, size_t length, size_t max)
+{
+    return length <= max && (weft__is_ascii(text, length) || weft_utf8_valid(text, length));
+}
+
+static weft_status check_bad_text(check *c, const char *name, size_t length, size_t max)
+{
+    return check_failed(c, name, length > max ? WEFT_TOO_LARGE : WEFT_MALFORMED);
 }
 
 static weft_status check_json(check *c, const char *name, const char *text, size_t length)
@@ -47,41 +56,89 @@ static weft_status check_json(check *c, const char *name, const char *text, size
     return st == WEFT_OK ? WEFT_OK : check_failed(c, name, st);
 }
 
+/* A string is there, and its text is good: what else it has to be. */
+static weft_status check_special(check *c, unsigned index, const char *text, size_t length)
+{
+    const weft__plan_string *string = &c->plan->strings[index];
+    const char *name = c->plan->string_fields[index]->name;
+    if (string->required && length == 0)
+        return check_owed(c, name, MISSING);
+    return string->is_json ? check_json(c, name, text, length) : WEFT_OK;
+}
+
+static inline weft_status check_string(check *c, unsigned index)
+{
+    const weft__plan_string *string = &c->plan->strings[index];
+    const char *text = weft__plan_string_of(c->event, string);
+    if (text == NULL) {
+        c->layout->sizes[index] = 0;
+        return string->required ? check_owed(c, c->plan->string_fields[index]->name, MISSING) : WEFT_OK;
+    }
+    size_t length = strlen(text);
+    if (!text_good(text, length, string->max_bytes))
+        return check_bad_text(c, c->plan->string_fields[index]->name, length, string->max_bytes);
+    c->layout->sizes[index] = length + 1;
+    c->layout->bytes += length + 1;
+    return string->is_json || string->required ? check_special(c, index, text, length) : WEFT_OK;
+}
+
 static weft_status check_strings(check *c)
 {
-    const weft__plan *plan = c->plan;
-    size_t *sizes = c->layout->sizes;
-    for (unsigned i = 0; i < plan->string_count; i++) {
-        const weft__plan_string *string = &plan->strings[i];
-        const char *text = weft__plan_string_of(c->event, string);
-        sizes[i] = 0;
-        if (text == NULL)
-            continue;
-        size_t max = string->is_id ? WEFT_ID_MAX_BYTES : WEFT_EVENT_MAX_BYTES;
-        weft_status st = check_text(c, plan->string_fields[i]->name, text, max, &sizes[i]);
-        if (st == WEFT_OK && string->is_json)
-            st = check_json(c, plan->string_fields[i]->name, text, sizes[i] - 1);
+    for (unsigned i = 0, n = c->plan->string_count; i < n; i++) {
+        weft_status st = check_string(c, i);
         if (st != WEFT_OK)
             return st;
     }
     return WEFT_OK;
 }
 
-static bool scalar_good(const weft_event *event, const weft__plan_scalar *scalar)
+static weft_status check_double(check *c, unsigned index, double value)
 {
-    const void *at = (const char *)event + scalar->offset;
-    if (scalar->kind == WEFT_FIELD_TIME)
-        return *(const int64_t *)at >= 0;
+    const char *name = c->plan->scalar_fields[index]->name;
+    if (!isfinite(value))
+        return check_failed(c, name, WEFT_INVALID);
+    return c->plan->scalars[index].not_negative && value < 0 ? check_owed(c, name, "negative") : WEFT_OK;
+}
+
+static weft_status check_value(check *c, unsigned index, uint32_t value)
+{
+    const char *name = c->plan->scalar_fields[index]->name;
+    if (value >= c->plan->scalars[index].values)
+        return check_failed(c, name, WEFT_INVALID);
+    return c->plan->scalars[index].required && value == 0 ? check_owed(c, name, MISSING) : WEFT_OK;
+}
+
+static inline weft_status check_scalar(check *c, unsigned index)
+{
+    const weft__plan_scalar *scalar = &c->plan->scalars[index];
+    const void *at = (const char *)c->event + scalar->offset;
     if (scalar->kind == WEFT_FIELD_F64)
-        return isfinite(*(const double *)at);
-    return *(const uint32_t *)at < scalar->values;
+        return check_double(c, index, *(const double *)at);
+    if (scalar->kind != WEFT_FIELD_TIME)
+        return check_value(c, index, *(const uint32_t *)at);
+    return *(const int64_t *)at >= 0 ? WEFT_OK : check_failed(c, c->plan->scalar_fields[index]->name, WEFT_INVALID);
 }
 
 static weft_status check_scalars(check *c)
 {
-    for (unsigned i = 0; i < c->plan->scalar_count; i++)
-        if (!scalar_good(c->event, &c->plan->scalars[i]))
-            return check_failed(c, c->plan->scalar_fields[i]->name, WEFT_INVALID);
+    weft_status st = WEFT_OK;
+    for (unsigned i = 0; i < c->plan->scalar_count && st == WEFT_OK; i++)
+        st = check_scalar(c, i);
+    return st;
+}
+
+static weft_status check_misfit(check *c)
+{
+    const char *name = c->plan->misfit(c->event);
+    return name != NULL ? check_owed(c, name, "does not go with the other fields") : WEFT_OK;
+}
+
+static weft_status check_text(check *c, const char *name, const char *text)
+{
+    size_t length = strlen(text);
+    if (!text_good(text, length, WEFT_EVENT_MAX_BYTES))
+        return check_bad_text(c, name, length, WEFT_EVENT_MAX_BYTES);
+    c->layout->bytes += length + 1;
     return WEFT_OK;
 }
 
@@ -91,10 +148,9 @@ static weft_status check_tags(check *c)
     if (event->tag_count > WEFT_TAGS_MAX)
         return check_failed(c, "tags", WEFT_TOO_LARGE);
     for (size_t i = 0; i < event->tag_count; i++) {
-        size_t bytes;
         if (event->tags == NULL || event->tags[i] == NULL || event->tags[i][0] == '\0')
             return check_failed(c, "tags", WEFT_INVALID);
-        weft_status st = check_text(c, "tags", event->tags[i], WEFT_EVENT_MAX_BYTES, &bytes);
+        weft_status st = check_text(c, "tags", event->tags[i]);
         if (st != WEFT_OK)
             return st;
     }
@@ -122,12 +178,11 @@ static weft_status check_attributes(check *c)
         return check_failed(c, "attributes", WEFT_INVALID);
     for (size_t i = 0; i < event->attribute_count; i++) {
         const weft_attribute *attribute = &event->attributes[i];
-        size_t bytes;
         if (!key_good(event, i))
             return check_failed(c, "attributes", WEFT_INVALID);
-        weft_status st = check_text(c, "attributes", attribute->key, WEFT_EVENT_MAX_BYTES, &bytes);
+        weft_status st = check_text(c, "attributes", attribute->key);
         if (st == WEFT_OK && attribute->value != NULL)
-            st = check_text(c, "attributes", attribute->value, WEFT_EVENT_MAX_BYTES, &bytes);
+            st = check_text(c, "attributes", attribute->value);
         if (st != WEFT_OK)
             return st;
     }
@@ -176,6 +231,8 @@ static weft_status check_event(check *c)
     weft_status st = check_strings(c);
     if (st == WEFT_OK)
         st = check_scalars(c);
+    if (st == WEFT_OK && c->plan->misfit != NULL)
+        st = check_misfit(c);
     if (st == WEFT_OK && c->event->tag_count > 0)
         st = check_tags(c);
     if (st == WEFT_OK && c->event->attribute_count > 0)
@@ -183,14 +240,29 @@ static weft_status check_event(check *c)
     return st == WEFT_OK ? check_size(c) : st;
 }
 
+static weft_status judge(const weft_event *event, weft__layout *layout, bool publishing, weft__fault *ret_fault)
+{
+    check c = {.event = event, .plan = weft__plan_of(event->type), .layout = layout, .publishing = publishing};
+    layout->bytes = 0;
+    weft_status st = check_event(&c);
+    if (st != WEFT_OK)
+        *ret_fault = c.fault;
+    return st;
+}
+
 weft_status weft__event_check(const weft_event *event, weft__layout *ret, const char **ret_field)
 {
-    check c = {.event = event, .plan = weft__plan_of(event->type), .layout = ret};
-    ret->bytes = 0;
-    weft_status st = check_event(&c);
+    weft__fault fault;
+    weft_status st = judge(event, ret, true, &fault);
     if (st != WEFT_OK && ret_field != NULL)
-        *ret_field = c.culprit;
+        *ret_field = fault.field;
     return st;
+}
+
+weft_status weft__event_judge(const weft_event *event, bool publishing, weft__fault *ret_fault)
+{
+    weft__layout unwanted;
+    return judge(event, &unwanted, publishing, ret_fault);
 }
 
 weft_status weft_event_validate(const weft_event *event, const char **ret_field)

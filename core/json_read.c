@@ -408,12 +408,12 @@ static weft_status check_rest(event_reader *r, weft_status st)
 
 static weft_status check_fit(event_reader *r)
 {
-    const char *field = "";
-    weft_status st = weft_event_validate(&r->event, &field);
+    weft__fault fault;
+    weft_status st = weft__event_judge(&r->event, true, &fault);
     r->json.object = NULL;
     if (st == WEFT_OK)
         return WEFT_OK;
-    weft__json_error(&r->json, st, field, weft_status_text(st));
+    weft__json_error(&r->json, st, fault.field, fault.what);
     r->json.error->column = 0;
     return st == WEFT_MALFORMED ? WEFT_INVALID : st;
 }

@@ -21,21 +21,28 @@
 /* Zero, or an error at compile time. */
 #define CHECK_TYPE(expression, kind) (0 * _Generic((expression), TYPE_##kind : sizeof(TYPE_##kind)))
 
-#define ENVELOPE_AS(field_name, member, json, field_kind, wire, names)                                                 \
+#define ENVELOPE_OF(field_name, member, json, field_kind, wire, ...)                                                   \
     {                                                                                                                  \
         .name = field_name, .json_name = json, .kind = WEFT_FIELD_##field_kind, .number = wire,                        \
-        .offset = offsetof(weft_event, member) + CHECK_TYPE(((weft_event *)0)->member, field_kind), .values = names    \
+        .offset = offsetof(weft_event, member) + CHECK_TYPE(((weft_event *)0)->member, field_kind), __VA_ARGS__        \
     }
-#define ENVELOPE(member, json, field_kind, wire) ENVELOPE_AS(#member, member, json, field_kind, wire, NULL)
+#define ENVELOPE_AS(name, member, json, kind, wire, names) ENVELOPE_OF(name, member, json, kind, wire, .values = names)
+#define ENVELOPE(member, json, kind, wire)                 ENVELOPE_OF(#member, member, json, kind, wire, .required = false)
+/* Of the envelope, and one that this variant does not go without. */
+#define SHARED(member, json, kind) ENVELOPE_OF(#member, member, json, kind, 0, .required = true)
 
-#define FIELD_OF(variant, member, json, field_kind, wire, names, prefix)                                               \
+#define FIELD_OF(variant, member, json, field_kind, wire, ...)                                                         \
     {                                                                                                                  \
         .name = #member, .json_name = json, .kind = WEFT_FIELD_##field_kind, .number = wire,                           \
         .offset = offsetof(weft_event, variant) + offsetof(struct weft_##variant, member) +                            \
                   CHECK_TYPE(((struct weft_##variant *)0)->member, field_kind),                                        \
-        .values = names, .value_prefix = prefix                                                                        \
+        __VA_ARGS__                                                                                                    \
     }
-#define FIELD(variant, member, json, field_kind, wire) FIELD_OF(variant, member, json, field_kind, wire, NULL, NULL)
+#define FIELD(variant, member, json, kind, wire)    FIELD_OF(variant, member, json, kind, wire, .required = false)
+#define REQUIRED(variant, member, json, kind, wire) FIELD_OF(variant, member, json, kind, wire, .required = true)
+#define AMOUNT(variant, member, json, kind, wire)   FIELD_OF(variant, member, json, kind, wire, .not_negative = true)
+#define REQUIRED_ENUM(variant, member, json, wire, names, prefix)                                                      \
+    FIELD_OF(variant, member, json, ENUM, wire, .values = names, .value_prefix = prefix, .required = true)
 
 /* Ends the fields of a variant, so that one without any has an array too. */
 #define END                                                                                                            \
@@ -63,13 +70,13 @@ static const weft_field envelope[] = {
 };
 
 static const weft_field tool_call_start[] = {
-    FIELD(tool_call_start, tool_name, "toolName", STRING, 1),
+    REQUIRED(tool_call_start, tool_name, "toolName", STRING, 1),
     FIELD(tool_call_start, call_id, "callId", ID, 2),
     END,
 };
 
 static const weft_field tool_call_end[] = {
-    FIELD(tool_call_end, tool_name, "toolName", STRING, 1),
+    REQUIRED(tool_call_end, tool_name, "toolName", STRING, 1),
     FIELD(tool_call_end, call_id, "callId", ID, 2),
     FIELD(tool_call_end, duration_ms, "durationMs", U64, 3),
     FIELD(tool_call_end, success, "success", BOOL, 4),
@@ -92,36 +99,36 @@ static const weft_field llm_response_end[] = {
 };
 
 static const weft_field agent_start[] = {
-    ENVELOPE(agent_id, "agentId", ID, 0),
+    SHARED(agent_id, "agentId", ID),
     FIELD(agent_start, task, "task", STRING, 1),
     END,
 };
 
 static const weft_field agent_end[] = {
-    ENVELOPE(agent_id, "agentId", ID, 0),
+    SHARED(agent_id, "agentId", ID),
     FIELD(agent_end, success, "success", BOOL, 1),
     END,
 };
 
 static const weft_field agent_error[] = {
-    ENVELOPE(agent_id, "agentId", ID, 0),
+    SHARED(agent_id, "agentId", ID),
     FIELD(agent_error, error, "error", STRING, 1),
     END,
 };
 
 static const weft_field session_start[] = {
-    ENVELOPE(session_id, "sessionId", ID, 0),
+    SHARED(session_id, "sessionId", ID),
     END,
 };
 
 static const weft_field session_end[] = {
-    ENVELOPE(session_id, "sessionId", ID, 0),
+    SHARED(session_id, "sessionId", ID),
     END,
 };
 
 static const weft_field session_status_changed[] = {
-    ENVELOPE(session_id, "sessionId", ID, 0),
-    FIELD_OF(session_status_changed, status, "status", ENUM, 1, session_statuses, "SESSION_STATUS_"),
+    SHARED(session_id, "sessionId", ID),
+    REQUIRED_ENUM(session_status_changed, status, "status", 1, session_statuses, "SESSION_STATUS_"),
     FIELD(session_status_changed, attempt, "attempt", U32, 2),
     FIELD(session_status_changed, message, "message", STRING, 3),
     FIELD(session_status_changed, next_retry_ms, "nextRetryMs", U64, 4),
@@ -129,8 +136,8 @@ static const weft_field session_status_changed[] = {
 };
 
 static const weft_field session_mutation[] = {
-    ENVELOPE(session_id, "sessionId", ID, 0),
-    FIELD(session_mutation, mutation, "mutation", STRING, 1),
+    SHARED(session_id, "sessionId", ID),
+    REQUIRED(session_mutation, mutation, "mutation", STRING, 1),
     FIELD(session_mutation, seq, "seq", U64, 2),
     END,
 };
@@ -141,13 +148,13 @@ static const weft_field token_usage[] = {
     FIELD(token_usage, output_tokens, "outputTokens", U64, 3),
     FIELD(token_usage, cache_read_tokens, "cacheReadTokens", U64, 4),
     FIELD(token_usage, cache_write_tokens, "cacheWriteTokens", U64, 5),
-    FIELD(token_usage, cost_usd, "costUsd", F64, 6),
+    AMOUNT(token_usage, cost_usd, "costUsd", F64, 6),
     END,
 };
 
 static const weft_field budget_exhausted[] = {
-    FIELD(budget_exhausted, budget_usd, "budgetUsd", F64, 1),
-    FIELD(budget_exhausted, total_cost_usd, "totalCostUsd", F64, 2),
+    AMOUNT(budget_exhausted, budget_usd, "budgetUsd", F64, 1),
+    AMOUNT(budget_exhausted, total_cost_usd, "totalCostUsd", F64, 2),
     END,
 };
 
@@ -161,11 +168,17 @@ static const weft_field shutdown_requested[] = {
 };
 
 static const weft_field custom[] = {
-    FIELD(custom, event_type, "eventType", STRING, 1),
+    REQUIRED(custom, event_type, "eventType", STRING, 1),
     FIELD(custom, source, "source", STRING, 2),
     FIELD(custom, data_json, "dataJson", JSON, 3),
     END,
 };
+
+static const char *misfit_of_status(const weft_event *event)
+{
+    const struct weft_session_status_changed *s = &event->session_status_changed;
+    return s->status == WEFT_SESSION_RETRY && s->attempt == 0 ? "attempt" : NULL;
+}
 
 /* Topic and number of a variant by its name, for ROW. */
 enum {
@@ -176,9 +189,18 @@ enum {
     NUMBER_MAX = 999
 };
 
-#define ROW(type, member, json)                                                                                        \
-    [WEFT_##type] = {WEFT_##type, #member,          json, (weft_topic)TOPIC_OF_##member, NUMBER_OF_##member,           \
-                     member,      COUNT(member) - 1}
+#define ROW_OF(row_type, member, json, misfit_fn)                                                                      \
+    [WEFT_##row_type] = {                                                                                              \
+        .type = WEFT_##row_type,                                                                                       \
+        .name = #member,                                                                                               \
+        .json_name = json,                                                                                             \
+        .topic = (weft_topic)TOPIC_OF_##member,                                                                        \
+        .number = NUMBER_OF_##member,                                                                                  \
+        .fields = member,                                                                                              \
+        .field_count = COUNT(member) - 1,                                                                              \
+        .misfit = misfit_fn,                                                                                           \
+    }
+#define ROW(type, member, json) ROW_OF(type, member, json, NULL)
 
 static const weft_schema rows[WEFT_EVENT_TYPE_COUNT] = {
     ROW(TOOL_CALL_START, tool_call_start, "toolCallStart"),
@@ -190,7 +212,7 @@ static const weft_schema rows[WEFT_EVENT_TYPE_COUNT] = {
     ROW(AGENT_ERROR, agent_error, "agentError"),
     ROW(SESSION_START, session_start, "sessionStart"),
     ROW(SESSION_END, session_end, "sessionEnd"),
-    ROW(SESSION_STATUS_CHANGED, session_status_changed, "sessionStatusChanged"),
+    ROW_OF(SESSION_STATUS_CHANGED, session_status_changed, "sessionStatusChanged", misfit_of_status),
     ROW(SESSION_MUTATION, session_mutation, "sessionMutation"),
     ROW(TOKEN_USAGE, token_usage, "tokenUsage"),
     ROW(BUDGET_EXHAUSTED, budget_exhausted, "budgetExhausted"),

@@ -30,7 +30,8 @@ void *calloc(size_t count, size_t bytes)
 
 static weft_dead_letter letter_of(uint64_t number)
 {
-    weft_event event = {.type = WEFT_SESSION_MUTATION, .session_mutation = {.mutation = "m", .seq = number}};
+    weft_event event = {
+        .type = WEFT_SESSION_MUTATION, .session_id = "s", .session_mutation = {.mutation = "m", .seq = number}};
     return (weft_dead_letter){.event = weft_event_keep(&event),
                               .origin = WEFT_ORIGIN_REMOTE,
                               .subscription = {number + 100},

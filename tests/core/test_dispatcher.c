@@ -372,7 +372,7 @@ static weft_status meet_and_unsubscribe_other(const weft_event *event, void *use
 
 static void *publish_agent(void *bus)
 {
-    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START}), WEFT_OK);
+    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START, .agent_id = "a"}), WEFT_OK);
     return NULL;
 }
 

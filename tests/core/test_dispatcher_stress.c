@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "support/event_maker.h"
 #include "support/suite.h"
 #include "weft/dispatcher.h"
 
@@ -58,7 +59,7 @@ static unsigned dice(unsigned sides)
 
 static void publish_random(world *w)
 {
-    weft_event event = {.type = (weft_event_type)dice(WEFT_EVENT_TYPE_COUNT)};
+    weft_event event = event_least((weft_event_type)dice(WEFT_EVENT_TYPE_COUNT));
     bool cost = weft_event_topic(&event) == WEFT_TOPIC_COST;
     weft_status expected = weft_event_validate(&event, NULL);
     if (weft_publish(w->bus, &event) != expected)
@@ -253,7 +254,7 @@ static void *publish_until_done(void *user)
 {
     replacing *r = user;
     while (!r->done)
-        CU_ASSERT_EQUAL(weft_publish(r->bus, &(weft_event){.type = WEFT_AGENT_START}), WEFT_OK);
+        CU_ASSERT_EQUAL(weft_publish(r->bus, &(weft_event){.type = WEFT_AGENT_START, .agent_id = "a"}), WEFT_OK);
     return NULL;
 }
 

@@ -164,7 +164,7 @@ static weft_status overwrite(weft_event *event, weft_stage *stage, void *user)
 {
     (void)stage;
     (void)user;
-    *event = (weft_event){.type = WEFT_AGENT_START};
+    *event = (weft_event){.type = WEFT_AGENT_START, .agent_id = "a"};
     return WEFT_OK;
 }
 

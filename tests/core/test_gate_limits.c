@@ -104,11 +104,11 @@ static void other_topics_are_not_limited(void)
     weft_dispatcher *bus = bus_create(&(weft_dispatcher_opts){.clock = &clock.clock});
     limit(bus, &(weft_rate_limit){.topics = WEFT_TOPIC_SESSION, .per_second = 3});
     CU_ASSERT_EQUAL(publish(bus, 1), WEFT_OK);
-    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START}), WEFT_OK);
+    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START, .agent_id = "a"}), WEFT_OK);
     CU_ASSERT_EQUAL(publish(bus, 2), WEFT_OK);
     CU_ASSERT_EQUAL(publish(bus, 3), WEFT_OK);
     CU_ASSERT_EQUAL(publish(bus, 4), WEFT_RATE_LIMITED);
-    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START}), WEFT_OK);
+    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START, .agent_id = "a"}), WEFT_OK);
     weft_dispatcher_destroy(bus);
 }
 

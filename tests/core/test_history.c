@@ -94,7 +94,8 @@ static void finds_what_the_filter_wants(void)
     uint64_t numbers[HISTORY_MAX];
     setup(&f, HISTORY_MAX);
     publish_numbers(&f, 1, 10);
-    weft_event remote = {.type = WEFT_SESSION_MUTATION, .session_mutation = {.mutation = "m", .seq = 99}};
+    weft_event remote = {
+        .type = WEFT_SESSION_MUTATION, .session_id = "s", .session_mutation = {.mutation = "m", .seq = 99}};
     CU_ASSERT_EQUAL(weft_tap_deliver(f.bus, &remote), WEFT_OK);
     CU_ASSERT_EQUAL(find(&f, &(weft_history_query){.filter.session_id = "even"}, numbers, HISTORY_MAX), 5);
     CU_ASSERT_EQUAL(numbers[0], 10);

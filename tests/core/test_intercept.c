@@ -433,9 +433,12 @@ static weft_status act_split_bare(member *self, weft_event *event, weft_stage *s
 {
     (void)self;
     (void)event;
-    CU_ASSERT_EQUAL(weft_stage_split(stage, &(weft_event){.type = WEFT_AGENT_START, .session_id = "now"}), WEFT_OK);
     CU_ASSERT_EQUAL(
-        weft_stage_split(stage, &(weft_event){.type = WEFT_AGENT_START, .session_id = "then", .timestamp_ms = 7}),
+        weft_stage_split(stage, &(weft_event){.type = WEFT_AGENT_START, .agent_id = "a", .session_id = "now"}),
+        WEFT_OK);
+    CU_ASSERT_EQUAL(
+        weft_stage_split(
+            stage, &(weft_event){.type = WEFT_AGENT_START, .agent_id = "a", .session_id = "then", .timestamp_ms = 7}),
         WEFT_OK);
     return WEFT_OK;
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/event_maker.h"
 #include "support/suite.h"
 #include "weft/json.h"
 
@@ -80,8 +81,9 @@ static void the_payload_alone_tells_the_type(void)
 
 static void null_is_absent(void)
 {
-    const weft_event *event = read_ok("{\"type\":\"agent_start\",\"source\":null,\"tags\":null,\"attributes\":null,"
-                                      "\"agentStart\":{\"task\":null,\"agentId\":null},\"agentEnd\":null}");
+    const weft_event *event =
+        read_ok("{\"type\":\"agent_start\",\"source\":null,\"tags\":null,\"attributes\":null,"
+                "\"agentStart\":{\"task\":null,\"agentId\":null},\"agentId\":\"a\",\"agentEnd\":null}");
     CU_ASSERT_EQUAL(event->type, WEFT_AGENT_START);
     CU_ASSERT_PTR_NULL(event->agent_start.task);
     CU_ASSERT_PTR_NULL(event->source);
@@ -90,9 +92,10 @@ static void null_is_absent(void)
 
 static void a_status_is_read_by_name_long_name_and_number(void)
 {
-    const char *const texts[] = {"{\"sessionStatusChanged\":{\"status\":\"retry\"}}",
-                                 "{\"sessionStatusChanged\":{\"status\":\"SESSION_STATUS_RETRY\"}}",
-                                 "{\"sessionStatusChanged\":{\"status\":3},\"priority\":\"critical\"}"};
+    const char *const texts[] = {
+        "{\"sessionId\":\"s\",\"sessionStatusChanged\":{\"attempt\":1,\"status\":\"retry\"}}",
+        "{\"sessionId\":\"s\",\"sessionStatusChanged\":{\"attempt\":1,\"status\":\"SESSION_STATUS_RETRY\"}}",
+        "{\"sessionId\":\"s\",\"sessionStatusChanged\":{\"attempt\":1,\"status\":3},\"priority\":\"critical\"}"};
     for (size_t i = 0; i < 3; i++) {
         const weft_event *event = read_ok(texts[i]);
         CU_ASSERT_EQUAL(event->session_status_changed.status, WEFT_SESSION_RETRY);
@@ -122,8 +125,9 @@ static void data_keeps_its_very_digits(void)
     event = read_ok("{\"custom\":{\"event_type\":\"e\",\"data_json\":\"[1,\\\"a\\\"]\"}}");
     CU_ASSERT_STRING_EQUAL(event->custom.data_json, "[1,\"a\"]");
     weft_event_release(event);
-    expect_error("{\"custom\":{\"data\":1,\"dataJson\":\"1\"}}", WEFT_INVALID, "custom.dataJson: given twice");
-    expect_error("{\"custom\":{\"dataJson\":\"{\"}}", WEFT_INVALID, "data_json: not well-formed");
+    expect_error("{\"custom\":{\"eventType\":\"e\",\"data\":1,\"dataJson\":\"1\"}}", WEFT_INVALID,
+                 "custom.dataJson: given twice");
+    expect_error("{\"custom\":{\"eventType\":\"e\",\"dataJson\":\"{\"}}", WEFT_INVALID, "data_json: not well-formed");
 }
 
 static void a_legacy_event_becomes_custom(void)
@@ -145,7 +149,7 @@ static void a_legacy_event_becomes_custom(void)
 static void unquotes_every_escape(void)
 {
     const weft_event *event = read_ok("{\"agentError\":{\"error\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20AC"
-                                      "\\uD83D\\uDE00\"}}");
+                                      "\\uD83D\\uDE00\",\"agentId\":\"a\"}}");
     CU_ASSERT_STRING_EQUAL(event->agent_error.error, "\"\\/\b\f\n\r\tA\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80");
     weft_event_release(event);
     const char *const bad[] = {"\\u0000", "\\uD83D", "\\uDE00", "\\uD83D\\u0041", "\\uD83Dx"};
@@ -222,7 +226,7 @@ static void refuses_contradictions(void)
     expect_error("{\"source\":\"a\",\"source\":\"b\"}", WEFT_INVALID, "source: given twice");
     expect_error("{\"sessionId\":\"a\",\"session_id\":\"a\"}", WEFT_INVALID, "session_id: given twice");
     expect_error("{\"tokenUsage\":{\"model\":\"a\",\"model\":\"b\"}}", WEFT_INVALID, "tokenUsage.model: given twice");
-    expect_error("{\"type\":\"agent_end\",\"attributes\":{\"a\":\"1\",\"a\":\"2\"}}", WEFT_INVALID,
+    expect_error("{\"type\":\"agent_end\",\"agentId\":\"a\",\"attributes\":{\"a\":\"1\",\"a\":\"2\"}}", WEFT_INVALID,
                  "attributes: invalid argument");
 }
 
@@ -254,12 +258,12 @@ static weft_status read_nested(const char *before, size_t depth, const char *aft
 
 static void bounds_the_depth_of_data(void)
 {
-    CU_ASSERT_EQUAL(read_nested("{\"custom\":{\"data\":", 64, "}}"), WEFT_OK);
-    CU_ASSERT_EQUAL(read_nested("{\"custom\":{\"data\":", 65, "}}"), WEFT_TOO_DEEP);
+    CU_ASSERT_EQUAL(read_nested("{\"custom\":{\"eventType\":\"e\",\"data\":", 64, "}}"), WEFT_OK);
+    CU_ASSERT_EQUAL(read_nested("{\"custom\":{\"eventType\":\"e\",\"data\":", 65, "}}"), WEFT_TOO_DEEP);
     CU_ASSERT_EQUAL(read_nested("{\"event_type\":\"x\",\"data\":", 64, "}"), WEFT_OK);
     CU_ASSERT_EQUAL(read_nested("{\"event_type\":\"x\",\"data\":", 65, "}"), WEFT_TOO_DEEP);
-    CU_ASSERT_EQUAL(read_nested("{\"custom\":{\"dataJson\":\"", 64, "\"}}"), WEFT_OK);
-    CU_ASSERT_EQUAL(read_nested("{\"custom\":{\"dataJson\":\"", 65, "\"}}"), WEFT_TOO_DEEP);
+    CU_ASSERT_EQUAL(read_nested("{\"custom\":{\"eventType\":\"e\",\"dataJson\":\"", 64, "\"}}"), WEFT_OK);
+    CU_ASSERT_EQUAL(read_nested("{\"custom\":{\"eventType\":\"e\",\"dataJson\":\"", 65, "\"}}"), WEFT_TOO_DEEP);
 }
 
 static void bounds_sizes(void)
@@ -270,7 +274,7 @@ static void bounds_sizes(void)
     memset(text, 'a', over);
     text[over] = '\0';
     expect_error(text, WEFT_TOO_LARGE, "an event: the text is too long");
-    memcpy(text, "{\"agentError\":{\"error\":\"", 24);
+    memcpy(text, "{\"agentId\":\"a\",\"agentError\":{\"error\":\"", 38);
     strcpy(text + WEFT_EVENT_MAX_BYTES + 100, "\"}}");
     expect_error(text, WEFT_TOO_LARGE, "error: larger than allowed");
     strcpy(text + WEFT_EVENT_MAX_BYTES - 1000, "\"}}");
@@ -319,21 +323,25 @@ static void what_is_written_is_read_back(void)
         {.type = WEFT_LLM_RESPONSE_END, .execution_id = "e", .llm_response_end = {"m", "r", 1, 2, 3}},
         {.type = WEFT_AGENT_ERROR, .agent_id = "a", .correlation_id = "c", .agent_error = {"oh"}},
         {.type = WEFT_SESSION_END, .session_id = "s", .causation_id = "c"},
-        {.type = WEFT_SESSION_STATUS_CHANGED, .session_status_changed = {WEFT_SESSION_BUSY, UINT32_MAX, "m", 9}},
+        {.type = WEFT_SESSION_STATUS_CHANGED,
+         .session_id = "s",
+         .session_status_changed = {WEFT_SESSION_BUSY, UINT32_MAX, "m", 9}},
         {.type = WEFT_TOKEN_USAGE, .ttl_ms = 1, .token_usage = {"m", 1, 2, 3, 4, 0.1 + 0.2}},
         {.type = WEFT_CUSTOM, .custom = {"e", "s", "{\"a\":\"\\u0000\"}"}},
     };
     for (size_t i = 0; i < sizeof events / sizeof *events; i++)
         expect_round_trip(&events[i]);
-    for (int type = 1; type < WEFT_EVENT_TYPE_COUNT; type++)
-        expect_round_trip(&(weft_event){.type = (weft_event_type)type});
+    for (int type = 1; type < WEFT_EVENT_TYPE_COUNT; type++) {
+        weft_event event = event_least((weft_event_type)type);
+        expect_round_trip(&event);
+    }
 }
 
 /* No prefix of a good text is read as an event, and none makes the reader look beyond its end. */
 static void a_cut_text_is_malformed(void)
 {
     const char *text = "{\"type\":\"token_usage\",\"tags\":[\"\\u00e9\"],\"attributes\":{\"k\":\"v\"},\"ttlMs\":1e1,"
-                       "\"tokenUsage\":{\"model\":\"m\",\"costUsd\":-0.5}}";
+                       "\"tokenUsage\":{\"model\":\"m\",\"costUsd\":0.5}}";
     for (size_t length = 0; length < strlen(text); length++) {
         char *tight = malloc(length + 1);
         CU_ASSERT_PTR_NOT_NULL_FATAL(tight);

@@ -14,7 +14,8 @@ enum { NOW_MS = 1000000, PATIENCE_MS = 20000, AN_HOUR_MS = 3600000 };
 
 static weft__mail numbered(uint64_t number)
 {
-    weft_event event = {.type = WEFT_SESSION_MUTATION, .session_mutation = {.mutation = "m", .seq = number}};
+    weft_event event = {
+        .type = WEFT_SESSION_MUTATION, .session_id = "s", .session_mutation = {.mutation = "m", .seq = number}};
     return weft__mail_of_event(weft_event_keep(&event), WEFT_ORIGIN_LOCAL);
 }
 
@@ -220,8 +221,10 @@ static void asks_for_as_many_workers_as_may_share_it(void)
 
 static weft__mail urgent(uint64_t number, weft_priority priority)
 {
-    weft_event event = {
-        .type = WEFT_SESSION_MUTATION, .priority = priority, .session_mutation = {.mutation = "m", .seq = number}};
+    weft_event event = {.type = WEFT_SESSION_MUTATION,
+                        .session_id = "s",
+                        .priority = priority,
+                        .session_mutation = {.mutation = "m", .seq = number}};
     return weft__mail_of_event(weft_event_keep(&event), WEFT_ORIGIN_LOCAL);
 }
 
@@ -369,7 +372,8 @@ static void read_queued(reader *r, weft_dispatcher *bus, uint32_t queue_max, wef
 
 static void publish(weft_dispatcher *bus, uint64_t number)
 {
-    weft_event event = {.type = WEFT_SESSION_MUTATION, .session_mutation = {.mutation = "m", .seq = number}};
+    weft_event event = {
+        .type = WEFT_SESSION_MUTATION, .session_id = "s", .session_mutation = {.mutation = "m", .seq = number}};
     CU_ASSERT_EQUAL(weft_publish(bus, &event), WEFT_OK);
 }
 
@@ -387,7 +391,8 @@ static void queued_events_come_in_order_and_are_copies(void)
     read_queued(&r, bus, SEEN_MAX, WEFT_OVERFLOW_DROP_OLDEST);
     for (uint64_t number = 1; number <= 1000; number++) {
         char text[] = "mutation";
-        weft_event event = {.type = WEFT_SESSION_MUTATION, .session_mutation = {.mutation = text, .seq = number}};
+        weft_event event = {
+            .type = WEFT_SESSION_MUTATION, .session_id = "s", .session_mutation = {.mutation = text, .seq = number}};
         CU_ASSERT_EQUAL(weft_publish(bus, &event), WEFT_OK);
         memset(text, 0, sizeof text);
     }
@@ -547,7 +552,7 @@ static void produce_for(reader *r, uint32_t workers, uint64_t events)
         .queued = true, .queue_max = 1, .overflow = WEFT_OVERFLOW_BLOCK, .block_ms = AN_HOUR_MS, .on_lost = note_lost};
     CU_ASSERT_EQUAL(weft_subscribe_with(p.bus, &to_reader, &queued, read_one, r, NULL), WEFT_OK);
     CU_ASSERT_EQUAL(weft_subscribe_with(p.bus, &to_producer, &queued, produce, &p, NULL), WEFT_OK);
-    CU_ASSERT_EQUAL(weft_publish(p.bus, &(weft_event){.type = WEFT_AGENT_START}), WEFT_OK);
+    CU_ASSERT_EQUAL(weft_publish(p.bus, &(weft_event){.type = WEFT_AGENT_START, .agent_id = "a"}), WEFT_OK);
     r->expected = events;
     CU_ASSERT(suite_wait(read_or_lost_all, r, PATIENCE_MS));
     weft_dispatcher_destroy(p.bus);
@@ -581,7 +586,8 @@ static void expired_events_are_counted_not_handled(void)
     publish(bus, 1);
     CU_ASSERT(gate_await(&held, 1));
     for (uint64_t ttl_ms = 10; ttl_ms <= 12; ttl_ms++) {
-        weft_event event = {.type = WEFT_SESSION_MUTATION, .ttl_ms = ttl_ms, .session_mutation = {"m", ttl_ms}};
+        weft_event event = {
+            .type = WEFT_SESSION_MUTATION, .session_id = "s", .ttl_ms = ttl_ms, .session_mutation = {"m", ttl_ms}};
         CU_ASSERT_EQUAL(weft_publish(bus, &event), WEFT_OK);
     }
     fake_clock_advance(&clock, 11);

@@ -164,7 +164,7 @@ static void a_busy_mailbox_that_is_paused_leaves_the_worker_to_others(void)
     gate_open(&busy);
     await_waiting(p.bus, p.sub, 10);
     bus_subscribe(p.bus, &(weft_filter){.topics = WEFT_TOPIC_AGENT}, &queued, take, &other);
-    CU_ASSERT_EQUAL(weft_publish(p.bus, &(weft_event){.type = WEFT_AGENT_START}), WEFT_OK);
+    CU_ASSERT_EQUAL(weft_publish(p.bus, &(weft_event){.type = WEFT_AGENT_START, .agent_id = "a"}), WEFT_OK);
     CU_ASSERT(taker_await(&other, 1));
     CU_ASSERT_EQUAL(p.taker.count, 10);
     CU_ASSERT_EQUAL(weft_subscription_resume(p.bus, p.sub), WEFT_OK);

@@ -110,8 +110,8 @@ static bool publish_round(weft_dispatcher *bus)
                         .tag_count = 1,
                         .tool_call_start = {.tool_name = "t", .call_id = "c"}};
     return weft_publish(bus, &event) == WEFT_OK &&
-           weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START}) == WEFT_OK &&
-           weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START, .timestamp_ms = 1}) == WEFT_OK;
+           weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START, .agent_id = "a"}) == WEFT_OK &&
+           weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START, .timestamp_ms = 1, .agent_id = "a"}) == WEFT_OK;
 }
 
 /* A dispatcher with inline takers of all kinds. */

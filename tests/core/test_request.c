@@ -13,7 +13,7 @@
 enum { PATIENCE_MS = 20000, SHORT_MS = 20, ASKERS = 4, QUESTIONS = 50, INBOX_MAX = 1024 };
 
 static const weft_event question = {
-    .type = WEFT_TOOL_CALL_START, .session_id = "s1", .tool_call_start = {.call_id = "c"}};
+    .type = WEFT_TOOL_CALL_START, .session_id = "s1", .tool_call_start = {.tool_name = "t", .call_id = "c"}};
 
 static weft_dispatcher *bus_create(void)
 {
@@ -40,7 +40,8 @@ typedef struct responder {
 
 static weft_event answer_of(uint64_t number)
 {
-    return (weft_event){.type = WEFT_TOOL_CALL_END, .tool_call_end = {.duration_ms = number, .success = true}};
+    return (weft_event){.type = WEFT_TOOL_CALL_END,
+                        .tool_call_end = {.tool_name = "t", .duration_ms = number, .success = true}};
 }
 
 static weft_status respond(const weft_event *event, void *user)
@@ -50,7 +51,7 @@ static weft_status respond(const weft_event *event, void *user)
         return WEFT_OK;
     (void)snprintf(r->correlation_id, sizeof r->correlation_id, "%s", event->correlation_id);
     r->asked++;
-    weft_event elsewhere = {.type = WEFT_AGENT_END, .agent_end = {.success = true}};
+    weft_event elsewhere = {.type = WEFT_AGENT_END, .agent_id = "a", .agent_end = {.success = true}};
     for (uint64_t i = 1; i <= r->replies; i++) {
         weft_event answer = r->topic == WEFT_TOPIC_AGENT ? elsewhere : answer_of(i);
         weft_status status = weft_reply(r->bus, event, &answer);
@@ -484,7 +485,7 @@ static void a_handler_may_ask(void)
     responder_start(&r, bus, false);
     CU_ASSERT_EQUAL_FATAL(weft_subscribe(bus, &(weft_filter){.topics = WEFT_TOPIC_AGENT}, ask_further, &l, NULL),
                           WEFT_OK);
-    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START}), WEFT_OK);
+    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START, .agent_id = "a"}), WEFT_OK);
     CU_ASSERT_EQUAL(l.calls, 1);
     weft_dispatcher_destroy(bus);
 }

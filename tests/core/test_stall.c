@@ -50,7 +50,8 @@ static void *publish_session(void *bus)
 
 static void *publish_agent(void *bus)
 {
-    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START, .timestamp_ms = 1}), WEFT_OK);
+    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START, .timestamp_ms = 1, .agent_id = "a"}),
+                    WEFT_OK);
     return NULL;
 }
 

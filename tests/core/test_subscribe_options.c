@@ -20,7 +20,7 @@ static void once_ends_with_its_first_event(void)
     weft_dispatcher *bus = bus_create(NULL);
     taker t = {0};
     weft_subscription sub = bus_subscribe(bus, &sessions, &(weft_subscribe_opts){.once = true}, take, &t);
-    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START}), WEFT_OK);
+    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START, .agent_id = "a"}), WEFT_OK);
     CU_ASSERT(is_listed(bus, sub));
     bus_publish_each(bus, 1, 3);
     taker_check(&t, NUMBERS(1));
@@ -212,7 +212,7 @@ static void so_many_handlers_run_at_once_and_no_more(void)
     bus_subscribe(bus, &(weft_filter){.topics = WEFT_TOPIC_AGENT}, &queued, take, &other);
     bus_publish_each(bus, 1, 8);
     CU_ASSERT(gate_await(&held, 3));
-    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START}), WEFT_OK);
+    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START, .agent_id = "a"}), WEFT_OK);
     CU_ASSERT(taker_await(&other, 1));
     CU_ASSERT_EQUAL(bus_stats_of(bus, sub).running, 3);
     CU_ASSERT_EQUAL(bus_stats_of(bus, sub).queue_depth, 5);

@@ -9,7 +9,8 @@ static const weft_filter sessions = {.topics = WEFT_TOPIC_SESSION};
 
 static void publish_agent(weft_dispatcher *bus)
 {
-    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START, .timestamp_ms = 1}), WEFT_OK);
+    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START, .timestamp_ms = 1, .agent_id = "a"}),
+                    WEFT_OK);
 }
 
 /* ---- listing ---- */

@@ -193,3 +193,19 @@ const char *event_difference(const weft_event *a, const weft_event *b)
         name = fields_difference(schema->fields, schema->field_count, a, b);
     return name != NULL ? name : lists_difference(a, b);
 }
+
+weft_event event_least(weft_event_type type)
+{
+    weft_event event = {.type = type};
+    const weft_schema *schema = weft_schema_of(type);
+    for (size_t i = 0; schema != NULL && i < schema->field_count; i++) {
+        char *at = (char *)&event + schema->fields[i].offset;
+        if (!schema->fields[i].required)
+            continue;
+        if (schema->fields[i].kind == WEFT_FIELD_ENUM)
+            *(unsigned *)(void *)at = 1;
+        else
+            *(const char **)(void *)at = schema->fields[i].name;
+    }
+    return event;
+}

@@ -21,6 +21,9 @@ weft_event event_maker_full(event_maker *m, weft_event_type type);
 /* The same with each member set or not, and to anything allowed, as the sequence has it. */
 weft_event event_maker_random(event_maker *m, weft_event_type type);
 
+/* An event with nothing set but what a publisher owes. Ownership: its strings are static. */
+weft_event event_least(weft_event_type type);
+
 /* Whether two events say the same; NULL and "" are one. The name of the first difference, or NULL. id.node and id.epoch
  * are left out. */
 const char *event_difference(const weft_event *a, const weft_event *b);

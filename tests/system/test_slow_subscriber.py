@@ -12,7 +12,7 @@ QUEUED_MAX = 1000 + 20
 KINDS = (
     {"type": "tool_call_start", "toolCallStart": {"toolName": "Bash", "callId": "c"}},
     {"type": "llm_request_start", "llmRequestStart": {"model": "m", "requestId": "r"}},
-    {"type": "agent_error", "agentError": {"error": "e"}},
+    {"type": "agent_error", "agentId": "a", "agentError": {"error": "e"}},
     {"type": "session_start"},
     {"type": "token_usage", "tokenUsage": {"model": "m", "inputTokens": 1}},
     {"type": "custom", "custom": {"eventType": "x", "dataJson": "1"}},

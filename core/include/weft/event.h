@@ -241,11 +241,14 @@ weft_topic weft_topic_from_number(unsigned number);
 const char *weft_event_type_name(weft_event_type type);
 weft_event_type weft_event_type_from_name(const char *name);
 
-/* Whether an event is fit to publish: known type, strings valid UTF-8 and within bounds, data_json valid JSON.
+/* Whether an event is fit to publish: known type, strings valid UTF-8 and within bounds, data_json valid JSON, and
+ * everything there that the schema requires (weft/schema.h): the tool of a call, the agent of an agent event, the
+ * session of a session event, its status and mutation, the attempt of a retry, the event_type of a custom one, amounts
+ * that are not negative.
  * ret_field, if not NULL, gets the name of the offending field on failure (static string; the largest if it is the sum
  * that is too large).
- * Returns OK, INVALID (a type, number, tag or key that cannot be), MALFORMED (not UTF-8, or not JSON), TOO_LARGE or
- * TOO_DEEP. Threads: any. */
+ * Returns OK, INVALID (a type, number, tag or key that cannot be, or something missing), MALFORMED (not UTF-8, or not
+ * JSON), TOO_LARGE or TOO_DEEP. Threads: any. */
 weft_status weft_event_validate(const weft_event *event, const char **ret_field);
 
 /* Takes a reference to the immutable copy of an event, making it if there is none yet. Inside a handler the copy is

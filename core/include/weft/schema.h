@@ -32,6 +32,8 @@ typedef struct weft_field {
     size_t offset;             /* in weft_event */
     const char *const *values; /* of an enum: names by value, index 0 "unspecified", ends with NULL */
     const char *value_prefix;  /* of an enum on the wire: "SESSION_STATUS_" before the name in capitals */
+    bool required;             /* at publish: a string that is not empty, an enum that is not unspecified */
+    bool not_negative;         /* at publish */
 } weft_field;
 
 typedef struct weft_schema {
@@ -42,6 +44,8 @@ typedef struct weft_schema {
     unsigned number; /* of the payload field on the wire */
     const weft_field *fields;
     size_t field_count;
+    /* At publish: name of a field that does not go with the others, NULL if there is none. May be NULL itself. */
+    const char *(*misfit)(const weft_event *event);
 } weft_schema;
 
 /* The row of a type, NULL if there is none. Ownership: static. Threads: any. */

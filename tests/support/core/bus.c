@@ -33,8 +33,10 @@ weft_subscription bus_subscribe(weft_dispatcher *bus, const weft_filter *filter,
 
 weft_event numbered(uint64_t number)
 {
-    return (weft_event){
-        .type = WEFT_SESSION_MUTATION, .timestamp_ms = 1, .session_mutation = {.mutation = "m", .seq = number}};
+    return (weft_event){.type = WEFT_SESSION_MUTATION,
+                        .timestamp_ms = 1,
+                        .session_id = "s",
+                        .session_mutation = {.mutation = "m", .seq = number}};
 }
 
 void bus_publish(weft_dispatcher *bus, uint64_t number)
@@ -143,7 +145,8 @@ weft_subscription bus_hold_worker(weft_dispatcher *bus, taker *t)
 {
     weft_filter tools = {.topics = WEFT_TOPIC_TOOL};
     weft_subscription sub = bus_subscribe(bus, &tools, &(weft_subscribe_opts){.queued = true}, take, t);
-    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_TOOL_CALL_START}), WEFT_OK);
+    CU_ASSERT_EQUAL(
+        weft_publish(bus, &(weft_event){.type = WEFT_TOOL_CALL_START, .tool_call_start = {.tool_name = "t"}}), WEFT_OK);
     CU_ASSERT(gate_await(t->held, 1));
     return sub;
 }

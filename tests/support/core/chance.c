@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "support/event_maker.h"
+
 unsigned chance(uint64_t seed, const char *what, unsigned number, unsigned more, unsigned sides)
 {
     uint64_t z = seed;
@@ -18,13 +20,21 @@ unsigned chance(uint64_t seed, const char *what, unsigned number, unsigned more,
 static const char *const sessions[] = {NULL, "s1", "s2"};
 static const char *const sources[] = {NULL, "a1", "b1", "ab"};
 
+static const char *session_of(uint64_t seed, unsigned number, weft_event_type type)
+{
+    weft_event least = event_least(type);
+    const char *session = sessions[chance(seed, "session", number, 0, 3)];
+    return session == NULL && least.session_id != NULL ? "s1" : session;
+}
+
 facts facts_of(uint64_t seed, unsigned number, weft_origin origin)
 {
+    weft_event_type type = (weft_event_type)(1 + chance(seed, "type", number, 0, WEFT_EVENT_TYPE_COUNT - 1));
     return (facts){
         .number = number,
-        .type = (weft_event_type)(1 + chance(seed, "type", number, 0, WEFT_EVENT_TYPE_COUNT - 1)),
+        .type = type,
         .priority = (weft_priority)chance(seed, "priority", number, 0, WEFT_PRIORITY_CRITICAL + 1),
-        .session = sessions[chance(seed, "session", number, 0, 3)],
+        .session = session_of(seed, number, type),
         .source = sources[chance(seed, "source", number, 0, 4)],
         .tags = chance(seed, "tags", number, 0, 4),
         .ttl_ms = chance(seed, "ttl", number, 0, 8) == 0 ? 1 + chance(seed, "ms", number, 0, 200) : 0,
@@ -44,17 +54,16 @@ static size_t tags_of(unsigned bits, const char *tags[2])
 
 weft_event facts_event(const facts *f, const char *tags[2])
 {
-    return (weft_event){
-        .type = f->type,
-        .priority = f->priority,
-        .timestamp_ms = f->number,
-        .accepted_ms = f->accepted_ms,
-        .ttl_ms = f->ttl_ms,
-        .source = f->source,
-        .session_id = f->session,
-        .tags = tags,
-        .tag_count = tags_of(f->tags, tags),
-    };
+    weft_event event = event_least(f->type);
+    event.priority = f->priority;
+    event.timestamp_ms = f->number;
+    event.accepted_ms = f->accepted_ms;
+    event.ttl_ms = f->ttl_ms;
+    event.source = f->source;
+    event.session_id = f->session;
+    event.tags = tags;
+    event.tag_count = tags_of(f->tags, tags);
+    return event;
 }
 
 static uint64_t seen(uint64_t number, weft_priority priority, const char *session)
