@@ -138,12 +138,6 @@ static void act_on(reference *r, int target, act what)
         reference_unsubscribe(r, target);
 }
 
-static void leave_at_once(member *m)
-{
-    m->unsubscribed = true;
-    m->leaving = false;
-}
-
 static void handler_act(reference *r, unsigned instance, unsigned number, unsigned call, unsigned depth)
 {
     member *m = r->members[instance];
@@ -152,7 +146,7 @@ static void handler_act(reference *r, unsigned instance, unsigned number, unsign
     if (what == ACT_PUBLISH && depth < NESTING_MAX && numbers_left(r->numbers))
         reference_publish(r, depth + 1);
     else if (what == ACT_UNSUBSCRIBE_SELF && m->plan.once)
-        leave_at_once(m);
+        m->unsubscribed = true;
     else if (what == ACT_UNSUBSCRIBE_SELF && m->listed)
         reference_unsubscribe(r, (int)instance);
     else if (what == ACT_SUBSCRIBE)
@@ -522,7 +516,7 @@ void reference_interceptor_remove(reference *r, size_t place)
 
 /* ---- publish ---- */
 
-/* Who was listed when the call began, in the order of subscribing; a one-shot is until its handler has returned. */
+/* Who was or may have been listed when the call began, in the order of subscribing. */
 typedef struct audience {
     size_t count;
     unsigned of[INSTANCES_MAX];
@@ -536,12 +530,13 @@ static void audience_now(const reference *r, audience *a)
             a->of[a->count++] = i;
 }
 
-/* The predicate of one that ended since the call began has been asked before or will not be. */
+/* Of one that has ended since the call began, a predicate may have been asked before; and a one-shot may be listed
+ * until its handler has returned. */
 static bool wants(reference *r, const member *m, const facts *f)
 {
     if (!plan_wants(&m->plan, f))
         return false;
-    bool unsure = !m->listed && m->plan.divisor != 0;
+    bool unsure = !m->listed && (m->plan.once || m->plan.divisor != 0);
     r->unsure += unsure;
     return !unsure;
 }
