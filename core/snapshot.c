@@ -20,14 +20,30 @@ static weft__chunk *chunk_ref(weft__chunk *chunk)
     return chunk;
 }
 
-static uint64_t chunk_handled(const weft__chunk *chunk, const weft__subscription *sub, uint64_t *last)
+/* What all slots have counted in a chunk's row, by event type. */
+typedef struct row_counts {
+    uint64_t handled[WEFT_EVENT_TYPE_COUNT];
+    uint64_t last[WEFT_EVENT_TYPE_COUNT];
+} row_counts;
+
+static void row_read(const weft__chunk *chunk, row_counts *ret)
 {
-    uint64_t handled = 0;
     weft__tally_place place = chunk->row;
     for (int type = WEFT_EVENT_NONE; type < WEFT_EVENT_TYPE_COUNT; type++) {
-        if (weft__type_set_has(&sub->filter.types, (weft_event_type)type))
-            handled += weft__tally_sum(chunk->list->slots, place, last);
+        ret->last[type] = 0;
+        ret->handled[type] = weft__tally_sum(chunk->list->slots, place, &ret->last[type]);
         place.at += (uint32_t)sizeof(weft__tally);
+    }
+}
+
+static uint64_t row_handled(const row_counts *row, const weft__subscription *sub, uint64_t *last)
+{
+    uint64_t handled = 0;
+    for (int type = WEFT_EVENT_NONE; type < WEFT_EVENT_TYPE_COUNT; type++) {
+        if (row->handled[type] == 0 || !weft__type_set_has(&sub->filter.types, (weft_event_type)type))
+            continue;
+        handled += row->handled[type];
+        *last = row->last[type] > *last ? row->last[type] : *last;
     }
     return handled;
 }
@@ -35,10 +51,12 @@ static uint64_t chunk_handled(const weft__chunk *chunk, const weft__subscription
 /* Before the row goes its counts become the subscriptions' own. */
 static void chunk_settle(const weft__chunk *chunk)
 {
+    row_counts row;
+    row_read(chunk, &row);
     for (unsigned i = 0; i < chunk->count; i++) {
         weft__subscription *sub = chunk->entries[i].sub;
         if (sub->queue == NULL)
-            weft__count_shared(&sub->handled_before, chunk_handled(chunk, sub, &sub->last_before));
+            weft__count_shared(&sub->handled_before, row_handled(&row, sub, &sub->last_before));
     }
 }
 
@@ -399,9 +417,13 @@ uint64_t weft__chunks_handled_locked(const weft__chunk_list *chunks, const weft_
     if (sub->queue != NULL)
         return handled;
     for (const weft__chunk *chunk = chunks->first; chunk != NULL; chunk = chunk->next)
-        for (unsigned i = 0; i < chunk->count; i++)
-            if (chunk->entries[i].sub == sub)
-                handled += chunk_handled(chunk, sub, ret_last);
+        for (unsigned i = 0; i < chunk->count; i++) {
+            if (chunk->entries[i].sub != sub)
+                continue;
+            row_counts row;
+            row_read(chunk, &row);
+            handled += row_handled(&row, sub, ret_last);
+        }
     return handled;
 }
 
