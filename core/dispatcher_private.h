@@ -20,7 +20,7 @@
 #include "core/stall.h"
 
 enum {
-    WEFT__SUBSCRIPTIONS_MAX = WEFT__TALLIES_MAX,
+    WEFT__SUBSCRIPTIONS_MAX = 65536,
     WEFT__WORKERS_MAX = 256,
     WEFT__CLOCK_SKEW_MS = 5000, /* granted to the clocks of other hosts */
 };

@@ -27,7 +27,7 @@ typedef _Atomic(struct weft__snapshot *) weft__guard;
 
 enum {
     WEFT__CACHE_LINE = 64,
-    WEFT__TALLIES_MAX = 65536,
+    WEFT__TALLIES_MAX = 65536 + 8192, /* of subscriptions, and of ended ones that a publish still guards */
     WEFT__TALLY_PAGE = 256,
     WEFT__TALLY_PAGES = WEFT__TALLIES_MAX / WEFT__TALLY_PAGE,
     WEFT__ROWS_MAX = 8192,
