@@ -289,11 +289,12 @@ static weft__put_result put_locked(weft__mailbox *box, weft__mail *mail, weft__p
     return result;
 }
 
+/* What finds no room asks for no worker: whoever waits or tries again would have to remember it. */
 static weft__put_result put(weft__mailbox *box, weft__mail *mail, weft__put_mode mode, bool *ret_schedule)
 {
     weft__spinlock_lock(&box->lock);
     weft__put_result result = put_locked(box, mail, mode);
-    *ret_schedule = box->state == WEFT__MAILBOX_OPEN && schedule_locked(box);
+    *ret_schedule = result != WEFT__PUT_FULL && box->state == WEFT__MAILBOX_OPEN && schedule_locked(box);
     weft__spinlock_unlock(&box->lock);
     return result;
 }

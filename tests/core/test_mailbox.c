@@ -204,6 +204,21 @@ static void asks_for_a_worker_once(void)
     weft__mailbox_fini(&box);
 }
 
+static void waiting_for_room_forgets_no_worker(void)
+{
+    weft__mailbox box;
+    weft__mailbox_opts opts = {.max = 1, .overflow = WEFT_OVERFLOW_BLOCK, .block_ms = 1, .concurrency = 2};
+    uint64_t dropped;
+    bool schedule;
+    CU_ASSERT_EQUAL_FATAL(weft__mailbox_init(&box, &opts), WEFT_OK);
+    CU_ASSERT(put_schedules(&box, numbered(1)));
+    weft__mailbox_begin(&box);
+    CU_ASSERT_EQUAL(weft__mailbox_put(&box, numbered(2), WEFT__PUT_WAIT, &dropped, &schedule), WEFT__PUT_DROPPED);
+    CU_ASSERT(schedule);
+    CU_ASSERT_FALSE(weft__mailbox_rest(&box));
+    weft__mailbox_fini(&box);
+}
+
 static void asks_for_as_many_workers_as_may_share_it(void)
 {
     weft__mailbox box;
@@ -672,7 +687,7 @@ static void stop_counts_what_it_could_not_deliver(void)
 
 SUITE(core_mailbox, CASE(gives_back_in_order), CASE(drops_the_oldest), CASE(drops_the_newest),
       CASE(blocking_ends_with_the_deadline), CASE(blocking_ends_with_room), CASE(blocking_ends_with_the_subscription),
-      CASE(a_displaced_loss_record_is_not_lost), CASE(asks_for_a_worker_once),
+      CASE(a_displaced_loss_record_is_not_lost), CASE(asks_for_a_worker_once), CASE(waiting_for_room_forgets_no_worker),
       CASE(asks_for_as_many_workers_as_may_share_it), CASE(the_highest_priority_goes_first),
       CASE(full_it_drops_the_oldest_of_the_lowest_priority), CASE(what_is_urgent_goes_before_what_is_in_hand),
       CASE(paused_it_keeps_what_comes), CASE(hands_back_what_is_to_be_a_dead_letter),
