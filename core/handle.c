@@ -70,7 +70,7 @@ static void attempts(const weft__place *p, weft__subscription *sub, const weft_e
                 atomic_store(&sub->failures, 0);
             return;
         }
-    } while (made < sub->attempts && (sub->once || !weft__subscription_has_ended(sub)));
+    } while (made < sub->attempts && (atomic_load(&sub->state) & WEFT__SUB_UNWANTED) == 0);
     weft__handle_gave_up(p, sub, event, origin, status, made);
 }
 

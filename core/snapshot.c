@@ -342,14 +342,20 @@ static weft__subscription *entries_find(const weft__entries *entries, uint64_t i
     const weft__chunk *chunk = entries->chunks[at];
     for (unsigned i = 0; i < chunk->count; i++)
         if (chunk->entries[i].id == id)
-            return weft__subscription_has_ended(chunk->entries[i].sub) ? NULL : chunk->entries[i].sub;
+            return chunk->entries[i].sub;
     return NULL;
+}
+
+weft__subscription *weft__snapshot_find_listed(const weft__snapshot *snapshot, uint64_t id)
+{
+    weft__subscription *sub = entries_find(&snapshot->inline_, id);
+    return sub != NULL ? sub : entries_find(&snapshot->queued, id);
 }
 
 weft__subscription *weft__snapshot_find(const weft__snapshot *snapshot, uint64_t id)
 {
-    weft__subscription *sub = entries_find(&snapshot->inline_, id);
-    return sub != NULL ? sub : entries_find(&snapshot->queued, id);
+    weft__subscription *sub = weft__snapshot_find_listed(snapshot, id);
+    return sub != NULL && !weft__subscription_has_ended(sub) ? sub : NULL;
 }
 
 /* A place in one of the lists. */

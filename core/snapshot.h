@@ -102,6 +102,8 @@ void weft__snapshot_destroy(weft__snapshot *snapshot);
 
 /* Finds one that has not ended. */
 weft__subscription *weft__snapshot_find(const weft__snapshot *snapshot, uint64_t id);
+/* The same, also of one that has ended but is listed still: a one-shot while its handler runs. */
+weft__subscription *weft__snapshot_find_listed(const weft__snapshot *snapshot, uint64_t id);
 /* Stores the ids after `after` in rising order of the two lists taken together. Returns their number. */
 size_t weft__snapshot_ids(const weft__snapshot *snapshot, uint64_t after, weft_subscription *ret, size_t max);
 /* The topics that some subscription wants from other hosts. */

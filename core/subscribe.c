@@ -84,7 +84,9 @@ weft_status weft_unsubscribe(weft_dispatcher *d, weft_subscription subscription)
         return WEFT_NOT_FOUND;
     uint64_t dropped = 0;
     pthread_mutex_lock(&d->writer);
-    weft__subscription *sub = weft__snapshot_find(weft__current_locked(d), subscription.id);
+    weft__subscription *sub = weft__snapshot_find_listed(weft__current_locked(d), subscription.id);
+    if (sub != NULL)
+        atomic_fetch_or(&sub->state, WEFT__SUB_UNWANTED);
     bool ended = sub != NULL && weft__subscription_end(sub);
     if (ended)
         dropped = sub_unlist_locked(d, sub);

@@ -26,6 +26,7 @@ enum {
     WEFT__SUB_DEAD = 1,      /* unsubscribed, or a one-shot that has been used; set once */
     WEFT__SUB_PAUSED = 2,    /* by its user */
     WEFT__SUB_SUSPENDED = 4, /* it failed too often */
+    WEFT__SUB_UNWANTED = 8,  /* weft_unsubscribe was called for it, be it a used one-shot; set once */
 };
 
 /* What only a queued subscription has. */

@@ -232,8 +232,6 @@ act plan_act(const plan *p, uint64_t seed, unsigned instance, unsigned number, u
     static const act acts[] = {ACT_PUBLISH, ACT_PUBLISH,     ACT_PUBLISH,          ACT_PAUSE,
                                ACT_RESUME,  ACT_UNSUBSCRIBE, ACT_UNSUBSCRIBE_SELF, ACT_SUBSCRIBE};
     unsigned dice = chance(seed, "act", instance << 16 | number, call, 30);
-    if (p->once && p->attempts > 1)
-        return ACT_NOTHING;
     return p->acts && p->flavour == FLAVOUR_INLINE && dice < sizeof acts / sizeof *acts ? acts[dice] : ACT_NOTHING;
 }
 
