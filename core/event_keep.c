@@ -54,7 +54,7 @@ static size_t string_bytes(const char *string)
 
 void weft__event_measure(const weft_event *event, weft__layout *ret)
 {
-    const weft__plan *plan = weft__plan_of(event->type);
+    const weft__plan *plan = ret->plan = weft__plan_of(event->type);
     ret->bytes = 0;
     for (unsigned i = 0; i < plan->string_count; i++) {
         ret->sizes[i] = string_bytes(weft__plan_string_of(event, &plan->strings[i]));
@@ -89,7 +89,7 @@ static const char *copy_string(char **at, const char *string, size_t bytes)
 
 static void copy_strings(char **at, weft_event *event, const weft__layout *layout)
 {
-    const weft__plan *plan = weft__plan_of(event->type);
+    const weft__plan *plan = layout->plan;
     for (unsigned i = 0; i < plan->string_count; i++) {
         const char **string = (const char **)((char *)event + plan->strings[i].offset);
         *string = copy_string(at, *string, layout->sizes[i]);

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum {
     SCALAR_BYTES = 12,      /* most that a number takes on the wire, its tag included */
@@ -14,6 +15,7 @@ enum {
 
 static weft__plan plans[WEFT_EVENT_TYPE_COUNT]; /* const after once; that of no type has the envelope alone */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static atomic_bool made;
 
 static uint8_t values_count(const weft_field *field)
 {
@@ -86,10 +88,13 @@ static void plans_make(void)
         plan_add(&plans[type], schema->fields, schema->field_count);
         plans[type].misfit = schema->misfit;
     }
+    atomic_store_explicit(&made, true, memory_order_release);
 }
 
+/* The flag is what publishing reads: pthread_once costs a call more. */
 const weft__plan *weft__plan_of(weft_event_type type)
 {
-    (void)pthread_once(&once, plans_make);
+    if (!atomic_load_explicit(&made, memory_order_acquire))
+        (void)pthread_once(&once, plans_make);
     return &plans[(unsigned)type < WEFT_EVENT_TYPE_COUNT ? type : WEFT_EVENT_NONE];
 }

@@ -26,6 +26,7 @@
 
 /* Lengths of the strings of one event, measured while validating. Holds as long as none of them is changed. */
 typedef struct weft__layout {
+    const weft__plan *plan; /* of the event's type */
     size_t bytes; /* of all strings but id.node, those of tags and attributes too, each with its NUL */
     size_t sizes[WEFT__PLAN_STRINGS_MAX]; /* of each in the type's plan, with its NUL; 0: absent */
 } weft__layout;

@@ -243,6 +243,7 @@ static weft_status check_event(check *c)
 static weft_status judge(const weft_event *event, weft__layout *layout, bool publishing, weft__fault *ret_fault)
 {
     check c = {.event = event, .plan = weft__plan_of(event->type), .layout = layout, .publishing = publishing};
+    layout->plan = c.plan;
     layout->bytes = 0;
     weft_status st = check_event(&c);
     if (st != WEFT_OK)
