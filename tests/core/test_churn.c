@@ -266,7 +266,7 @@ static void at_the_bound_no_more_may_come_until_one_goes(void)
     publishers_end(&p);
     CU_ASSERT_EQUAL(weft_subscribe(bus, NULL, do_nothing, NULL, NULL), WEFT_FULL);
     CU_ASSERT_EQUAL(bus_stats(bus).subscriptions, BOUND);
-    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START}), WEFT_OK);
+    CU_ASSERT_EQUAL(weft_publish(bus, &(weft_event){.type = WEFT_AGENT_START, .agent_id = "a"}), WEFT_OK);
     CU_ASSERT_EQUAL(r.failed, 0);
     CU_ASSERT_EQUAL(weft_subscribe(bus, NULL, do_nothing, NULL, NULL), WEFT_FULL);
     for (unsigned i = 0; i < BOUND / 16; i++)
