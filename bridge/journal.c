@@ -20,14 +20,14 @@ static const uint64_t default_retention_ms = UINT64_C(7) * 24 * 3600 * 1000;
 
 static weft_status file_open(weft__journal *j, const char *path, const char **reason)
 {
-    weft_status st = weft__journal_file_lock(path, &j->path, &j->lock_fd, reason);
+    weft_status st = weft__journal_file_lock(j->disk, path, &j->path, &j->lock, reason);
     if (st == WEFT_OK)
-        st = weft__journal_file_recover(j->path, &j->damaged_path);
+        st = weft__journal_file_recover(j->disk, j->path, &j->damaged_path);
     if (st == WEFT_OK)
-        st = weft__journal_file_create(j->path, reason);
+        st = weft__journal_file_create(j->disk, j->path, reason);
     if (st != WEFT_OK)
         return st;
-    st = weft__journal_db_open(j, weft__journal_file_unclean(j->path), reason);
+    st = weft__journal_db_open(j, weft__journal_file_unclean(j->disk, j->path), reason);
     if (st != WEFT_CORRUPT)
         return st;
     st = weft__journal_salvage(j, reason);
@@ -37,8 +37,8 @@ static weft_status file_open(weft__journal *j, const char *path, const char **re
 
 static void journal_free(weft__journal *j)
 {
-    if (j->lock_fd >= 0)
-        weft__journal_file_unlock(j->lock_fd);
+    if (j->lock >= 0)
+        j->disk->unlock(j->disk->user, j->lock);
     (void)pthread_mutex_destroy(&j->checkpoint_lock);
     (void)pthread_mutex_destroy(&j->write_lock);
     free(j->streams);
@@ -57,8 +57,9 @@ weft_status weft__journal_open(const weft__journal_opts *opts, weft__journal **r
         return WEFT_NO_MEMORY;
     (void)pthread_mutex_init(&j->write_lock, NULL);
     (void)pthread_mutex_init(&j->checkpoint_lock, NULL);
-    j->lock_fd = -1;
-    j->wal_fd = -1;
+    j->lock = -1;
+    j->wal = -1;
+    j->disk = opts->disk != NULL ? opts->disk : weft__disk_system();
     j->max_bytes = opts->max_bytes == 0 ? default_max_bytes : opts->max_bytes;
     j->retention_ms = opts->retention_ms == 0 ? default_retention_ms : opts->retention_ms;
     *why = "the journal could not be opened";

@@ -16,14 +16,16 @@
 #define WEFT_BRIDGE_JOURNAL_H
 
 #include "bridge/control.h"
+#include "bridge/journal_disk.h"
 
 typedef struct weft__journal weft__journal;
 
 typedef struct weft__journal_opts {
-    const char *path;      /* the database file; its directory is made if missing (0700), the file is 0600.
-                              NULL: in memory, no durability */
-    uint64_t max_bytes;    /* of rows; 0: 1 GiB */
-    uint64_t retention_ms; /* of acknowledged rows; 0: 7 days */
+    const char *path;       /* the database file; its directory is made if missing (0700), the file is 0600.
+                               NULL: in memory, no durability */
+    uint64_t max_bytes;     /* of rows; 0: 1 GiB */
+    uint64_t retention_ms;  /* of acknowledged rows; 0: 7 days */
+    const weft__disk *disk; /* NULL: the system's */
 } weft__journal_opts;
 
 typedef struct weft__journal_row {

@@ -11,13 +11,10 @@
  */
 #include "bridge/journal_db.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     APPLICATION_ID = 0x77656674, /* "weft" */
@@ -248,7 +245,7 @@ static weft_status connection_tune(weft__journal *j)
 
 static weft_status checkpointer_open(weft__journal *j)
 {
-    int rc = sqlite3_open_v2(j->path, &j->checkpointer, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    int rc = sqlite3_open_v2(j->path, &j->checkpointer, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, j->disk->vfs);
     /* The read makes the connection see that the file has a WAL. */
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(j->checkpointer,
@@ -259,16 +256,16 @@ static weft_status checkpointer_open(weft__journal *j)
         return weft__journal_status(j->checkpointer, rc);
     (void)sqlite3_extended_result_codes(j->checkpointer, 1);
     const char *wal = sqlite3_filename_wal(sqlite3_db_filename(j->db, "main"));
-    j->wal_fd = open(wal, O_RDWR | O_CLOEXEC);
+    int error = j->disk->open(j->disk->user, wal, &j->wal);
     atomic_fetch_add(&j->commits, 1); /* what a killed process left in the WAL is not known to be on disk */
-    return j->wal_fd >= 0 ? weft__journal_file_sync_names(j->path) : weft__journal_errno_status(errno);
+    return error == 0 ? weft__journal_file_sync_names(j->disk, j->path) : weft__journal_errno_status(error);
 }
 
 static weft_status database_open(weft__journal *j, bool check, const char **reason)
 {
     bool fresh = false;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (j->path == NULL ? SQLITE_OPEN_MEMORY : 0);
-    int rc = sqlite3_open_v2(j->path == NULL ? ":memory:" : j->path, &j->db, flags, NULL);
+    int rc = sqlite3_open_v2(j->path == NULL ? ":memory:" : j->path, &j->db, flags, j->disk->vfs);
     if (rc != SQLITE_OK)
         return weft__journal_result(j, rc);
     (void)sqlite3_extended_result_codes(j->db, 1);
@@ -304,9 +301,9 @@ void weft__journal_db_close(weft__journal *j)
         (void)sqlite3_finalize(j->sql[i]);
         j->sql[i] = NULL;
     }
-    if (j->wal_fd >= 0)
-        (void)close(j->wal_fd);
-    j->wal_fd = -1;
+    if (j->wal >= 0)
+        j->disk->close(j->disk->user, j->wal);
+    j->wal = -1;
     (void)sqlite3_close(j->checkpointer);
     j->checkpointer = NULL;
     if (j->db != NULL && j->damage_seen)

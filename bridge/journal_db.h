@@ -8,7 +8,8 @@
  *   journal_trim.c     retention
  *   journal_sync.c     sync and checkpoint, the only parts that other threads run
  *   journal_salvage.c  carries the readable rows of a damaged file over
- *   journal_file.c     names, directory, lock, permissions, moving aside
+ *   journal_file.c     names, directory, lock, moving aside
+ *   journal_disk.c     the system's files, behind a table of functions
  */
 #ifndef WEFT_BRIDGE_JOURNAL_DB_H
 #define WEFT_BRIDGE_JOURNAL_DB_H
@@ -92,10 +93,11 @@ typedef struct weft__stream {
 
 struct weft__journal {
     /* const after open */
+    const weft__disk *disk;
     char *path; /* NULL: in memory */
     uint64_t max_bytes;
     uint64_t retention_ms;
-    int lock_fd;
+    int lock; /* of the disk; -1: none */
 
     /* journal thread only */
     sqlite3 *db;
@@ -119,7 +121,7 @@ struct weft__journal {
     sqlite3 *checkpointer;
 
     /* sync thread only */
-    int wal_fd;
+    int wal;          /* a file of the disk; -1: none */
     uint64_t synced;  /* commits known to be on disk */
     bool sync_failed; /* the kernel may have dropped pages: only an emptied WAL is trusted again */
 };
@@ -188,22 +190,22 @@ weft_status weft__journal_salvage(weft__journal *j, const char **reason);
 /* ---- journal_file.c ---- */
 
 /* Makes the directory, finds the canonical path (*ret_path, malloc'ed) and takes the lock. */
-weft_status weft__journal_file_lock(const char *path, char **ret_path, int *ret_lock_fd, const char **reason);
-void weft__journal_file_unlock(int lock_fd);
+weft_status weft__journal_file_lock(const weft__disk *disk, const char *path, char **ret_path, int *ret_lock,
+                                    const char **reason);
 /* Creates the file if missing and gives it 0600. */
-weft_status weft__journal_file_create(const char *path, const char **reason);
+weft_status weft__journal_file_create(const weft__disk *disk, const char *path, const char **reason);
 /* Whether a WAL is there: the last user did not close. */
-bool weft__journal_file_unclean(const char *path);
+bool weft__journal_file_unclean(const weft__disk *disk, const char *path);
 /* path + suffix, malloc'ed. */
 char *weft__journal_file_name(const char *path, const char *suffix);
 /* Deletes a database with its WAL. */
-void weft__journal_file_remove(const char *path);
+void weft__journal_file_remove(const weft__disk *disk, const char *path);
 /* Declares path.salvage complete, and puts it in the place of path, which is moved aside to *ret_aside (malloc'ed). */
-weft_status weft__journal_file_replace(const char *path, char **ret_aside);
+weft_status weft__journal_file_replace(const weft__disk *disk, const char *path, char **ret_aside);
 /* Goes on with a replacement that a crash interrupted; removes a salvage that was not complete. */
-weft_status weft__journal_file_recover(const char *path, char **ret_aside);
+weft_status weft__journal_file_recover(const weft__disk *disk, const char *path, char **ret_aside);
 /* Makes names in the directory of path durable. */
-weft_status weft__journal_file_sync_names(const char *path);
+weft_status weft__journal_file_sync_names(const weft__disk *disk, const char *path);
 weft_status weft__journal_errno_status(int error);
 
 #endif

@@ -183,7 +183,7 @@ static weft_status file_carry(const char *path, weft__journal *to, const char **
     weft_status st = weft__journal_db_open(to, false, reason);
     if (st != WEFT_OK)
         return st;
-    if (sqlite3_open_v2(path, &v.from, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK) {
+    if (sqlite3_open_v2(path, &v.from, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, to->disk->vfs) == SQLITE_OK) {
         (void)sqlite3_db_config(v.from, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         (void)sqlite3_exec(v.from, "PRAGMA cell_size_check = ON", NULL, NULL, NULL);
         st = all_carry(&v);
@@ -191,25 +191,25 @@ static weft_status file_carry(const char *path, weft__journal *to, const char **
     (void)sqlite3_close(v.from);
     weft__journal_db_close(to);
     /* Closing moves the WAL into the file and syncs it; a WAL left behind says that it could not. */
-    return st == WEFT_OK && weft__journal_file_unclean(to->path) ? WEFT_NO_SPACE : st;
+    return st == WEFT_OK && weft__journal_file_unclean(to->disk, to->path) ? WEFT_NO_SPACE : st;
 }
 
 weft_status weft__journal_salvage(weft__journal *j, const char **reason)
 {
-    weft__journal to = {.wal_fd = -1, .lock_fd = -1};
+    weft__journal to = {.disk = j->disk, .wal = -1, .lock = -1};
     to.path = weft__journal_file_name(j->path, ".salvage");
     if (to.path == NULL)
         return WEFT_NO_MEMORY;
     (void)pthread_mutex_init(&to.write_lock, NULL);
     (void)pthread_mutex_init(&to.checkpoint_lock, NULL);
     *reason = "the journal is damaged, and what can be read of it could not be carried over";
-    weft_status st = weft__journal_file_create(to.path, reason);
+    weft_status st = weft__journal_file_create(to.disk, to.path, reason);
     if (st == WEFT_OK)
         st = file_carry(j->path, &to, reason);
     if (st == WEFT_OK)
-        st = weft__journal_file_replace(j->path, &j->damaged_path);
+        st = weft__journal_file_replace(j->disk, j->path, &j->damaged_path);
     if (st != WEFT_OK)
-        weft__journal_file_remove(to.path);
+        weft__journal_file_remove(to.disk, to.path);
     (void)pthread_mutex_destroy(&to.checkpoint_lock);
     (void)pthread_mutex_destroy(&to.write_lock);
     free(to.streams);

@@ -15,9 +15,7 @@
  * failure. */
 #include "bridge/journal_db.h"
 
-#include <errno.h>
 #include <sqlite3.h>
-#include <unistd.h>
 
 enum {
     PAGE_BYTES = 4096,
@@ -95,13 +93,14 @@ weft_status weft__journal_sync(weft__journal *j)
     uint64_t commits = atomic_load(&j->commits);
     if (j->path == NULL || commits == j->synced)
         return WEFT_OK;
+    int error = 0;
     if (j->sync_failed) {
         weft_status st = sync_repair(j);
         if (st != WEFT_OK)
             return st;
-    } else if (fdatasync(j->wal_fd) != 0) {
+    } else if ((error = j->disk->sync(j->disk->user, j->wal)) != 0) {
         j->sync_failed = true;
-        return weft__journal_errno_status(errno);
+        return weft__journal_errno_status(error);
     }
     j->sync_failed = false;
     j->synced = commits;
