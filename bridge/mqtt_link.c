@@ -225,7 +225,9 @@ static weft_status connect_status(weft__link *link, int code, int64_t waited_ms)
                                   .waited_ms = waited_ms,
                                   .timeout_ms = (int64_t)link->connect_timeout_s * 1000,
                                   .tls_error = link->tls_error,
-                                  .files = {link->ca_file, link->cert_file, link->key_file}};
+                                  .ca_file = link->ca_file,
+                                  .cert_file = link->cert_file,
+                                  .key_file = link->key_file};
     return weft__mqtt_explain(&failure, link->reason, sizeof link->reason);
 }
 

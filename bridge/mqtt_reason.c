@@ -1,5 +1,9 @@
-/* bridge/mqtt_reason.c: reason codes, then one look at name service and TCP, turned into a sentence. */
+/* bridge/mqtt_reason.c: reason codes, then a look at name service, TCP and what is spoken there, turned into a
+ * sentence.
+ *
+ * What only somebody's hand can change is REFUSED; what may pass by itself is UNREACHABLE or TIMEOUT. */
 #include "mqtt_reason.h"
+#include "tls_probe.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -30,13 +34,17 @@ static int socket_connect(int fd, const struct addrinfo *address, int timeout_ms
     return error;
 }
 
-static int address_try(const struct addrinfo *address, int timeout_ms)
+/* Returns 0 and a connected non-blocking socket, or an errno. */
+static int address_open(const struct addrinfo *address, int *ret_fd)
 {
     int fd = socket(address->ai_family, address->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, address->ai_protocol);
     if (fd < 0)
         return errno;
-    int error = socket_connect(fd, address, timeout_ms);
-    close(fd);
+    int error = socket_connect(fd, address, PROBE_WAIT_MS);
+    if (error == 0)
+        *ret_fd = fd;
+    else
+        close(fd);
     return error;
 }
 
@@ -48,8 +56,8 @@ static const struct addrinfo *address_choose(const struct addrinfo *list)
     return list;
 }
 
-/* Returns an errno, 0 if the way is free, or, negated, what getaddrinfo says. */
-static int way_probe(const weft__mqtt_url *url)
+/* Returns 0 and a connected socket if the way is free; else an errno or, negated, what getaddrinfo says. */
+static int way_open(const weft__mqtt_url *url, int *ret_fd)
 {
     char port[8];
     (void)snprintf(port, sizeof port, "%u", url->port);
@@ -57,7 +65,7 @@ static int way_probe(const weft__mqtt_url *url)
     int fault = getaddrinfo(url->host, port, &hints, &list);
     if (fault != 0)
         return -abs(fault);
-    int error = address_try(address_choose(list), PROBE_WAIT_MS);
+    int error = address_open(address_choose(list), ret_fd);
     freeaddrinfo(list);
     return error;
 }
@@ -117,33 +125,66 @@ static weft_status refusal_explain(int code, const char *host, char *text, size_
     return WEFT_UNREACHABLE;
 }
 
+/* ---- what is spoken there ---- */
+
+/* Whether who is at the other end answers a CONNECT (MQTT 5 section 3.1, without a name) with a CONNACK. */
+static bool mqtt_spoken(int fd)
+{
+    static const uint8_t connect_packet[] = {0x10, 13, 0, 4, 'M', 'Q', 'T', 'T', 5, 2, 0, 5, 0, 0, 0};
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    uint8_t first = 0;
+    return send(fd, connect_packet, sizeof connect_packet, MSG_NOSIGNAL) == (ssize_t)sizeof connect_packet &&
+           poll(&wait, 1, PROBE_WAIT_MS) == 1 && recv(fd, &first, 1, 0) == 1 && first == 0x20;
+}
+
+/* Opens a connection of its own for a question. */
+static bool is_spoken(const weft__mqtt_url *url, bool (*spoken)(int fd))
+{
+    int fd;
+    if (way_open(url, &fd) != 0)
+        return false;
+    bool answer = spoken(fd);
+    close(fd);
+    return answer;
+}
+
 /* OpenSSL's lines are thread:error:code:library:function:reason:file:line:data (ERR_print_errors(3)). */
-static void tls_reason_find(const char *line, char *reason, size_t reason_bytes)
+static const char *tls_reason_find(const char *line)
 {
     for (int field = 0; field < 5 && line != NULL; field++) {
         line = strchr(line, ':');
         line = line != NULL ? line + 1 : NULL;
     }
-    if (line == NULL)
-        line = "the certificate is for another host, or the connection was closed";
-    (void)snprintf(reason, reason_bytes, "%.*s", (int)strcspn(line, ":"), line);
+    return line != NULL ? line : "";
 }
 
-static weft_status tls_explain(const weft__mqtt_failure *failure, const char *host, char *text, size_t text_bytes)
+static weft_status tls_explain(const weft__mqtt_failure *failure, int fd, const char *host, char *text,
+                               size_t text_bytes)
 {
-    char reason[128];
-    for (size_t i = 0; i < sizeof failure->files / sizeof *failure->files; i++)
-        if (failure->files[i] != NULL && access(failure->files[i], R_OK) != 0) {
-            (void)snprintf(text, text_bytes, "TLS with %s failed: cannot read %s", host, failure->files[i]);
-            return WEFT_REFUSED;
-        }
-    tls_reason_find(failure->tls_error, reason, sizeof reason);
-    (void)snprintf(text, text_bytes, "TLS with %s failed: %s", host, reason);
-    return WEFT_REFUSED;
+    weft__tls_side side = {.name = failure->url->host,
+                           .address = host,
+                           .ca_file = failure->ca_file,
+                           .cert_file = failure->cert_file,
+                           .key_file = failure->key_file};
+    weft_status status = weft__tls_probe(fd, &side, text, text_bytes);
+    if (status == WEFT_UNREACHABLE && is_spoken(failure->url, mqtt_spoken)) {
+        (void)snprintf(text, text_bytes, "%s speaks MQTT without TLS; use mqtt://, or the port of its TLS listener",
+                       host);
+        return WEFT_REFUSED;
+    }
+    if (status != WEFT_OK)
+        return status;
+    const char *reason = failure->tls_error != NULL ? tls_reason_find(failure->tls_error) : "";
+    if (*reason != '\0')
+        (void)snprintf(text, text_bytes, "TLS with %s failed: %.*s", host, (int)strcspn(reason, ":"), reason);
+    else
+        (void)snprintf(text, text_bytes, "%s closed the connection before it answered", host);
+    return WEFT_UNREACHABLE;
 }
 
 /* The way is free, and yet no CONNACK came. */
-static weft_status silence_explain(const weft__mqtt_failure *failure, const char *host, char *text, size_t text_bytes)
+static weft_status silence_explain(const weft__mqtt_failure *failure, int fd, const char *host, char *text,
+                                   size_t text_bytes)
 {
     /* The client library counts from a little earlier. */
     if (failure->waited_ms >= failure->timeout_ms - failure->timeout_ms / 10) {
@@ -151,8 +192,12 @@ static weft_status silence_explain(const weft__mqtt_failure *failure, const char
         return WEFT_TIMEOUT;
     }
     if (failure->url->tls)
-        return tls_explain(failure, host, text, text_bytes);
-    (void)snprintf(text, text_bytes, "%s closed the connection: no MQTT 5 broker, or one that wants mqtts://", host);
+        return tls_explain(failure, fd, host, text, text_bytes);
+    if (weft__tls_spoken(fd)) {
+        (void)snprintf(text, text_bytes, "%s speaks TLS; use mqtts://, or the port of its plain listener", host);
+        return WEFT_REFUSED;
+    }
+    (void)snprintf(text, text_bytes, "%s closed the connection: no MQTT 5 broker", host);
     return WEFT_UNREACHABLE;
 }
 
@@ -160,6 +205,7 @@ weft_status weft__mqtt_explain(const weft__mqtt_failure *failure, char *text, si
 {
     const weft__mqtt_url *url = failure->url;
     char host[WEFT__HOST_MAX_BYTES + 16];
+    int fd;
     (void)snprintf(host, sizeof host, url->ipv6 ? "[%s]:%u" : "%s:%u", url->host, url->port);
     if (failure->code > 0)
         return refusal_explain(failure->code, host, text, text_bytes);
@@ -168,8 +214,10 @@ weft_status weft__mqtt_explain(const weft__mqtt_failure *failure, char *text, si
         (void)snprintf(text, text_bytes, "%s cannot be reached through the proxy named in %s", host, proxy);
         return WEFT_UNREACHABLE;
     }
-    int error = way_probe(url);
+    int error = way_open(url, &fd);
     if (error != 0)
         return way_explain(error, host, text, text_bytes);
-    return silence_explain(failure, host, text, text_bytes);
+    weft_status status = silence_explain(failure, fd, host, text, text_bytes);
+    close(fd);
+    return status;
 }

@@ -13,12 +13,14 @@ typedef struct weft__mqtt_failure {
     int64_t waited_ms;     /* how long the attempt took */
     int64_t timeout_ms;    /* how long it was allowed to take */
     const char *tls_error; /* OpenSSL's error line; may be NULL or empty */
-    const char *files[3];  /* that TLS needs; each may be NULL */
+    const char *ca_file;   /* that TLS needs; each may be NULL */
+    const char *cert_file;
+    const char *key_file;
 } weft__mqtt_failure;
 
-/* Writes the sentence. Without a CONNACK it looks for itself: resolves the host and opens a TCP connection, closed at
- * once. Returns UNREACHABLE, REFUSED (trying again will not help soon) or TIMEOUT.
- * Blocks for the name service, then for up to a second. Threads: any. */
+/* Writes the sentence. Without a CONNACK it looks for itself: resolves the host, opens a TCP connection, and tries
+ * whether TLS, or MQTT without TLS, is spoken there. Returns UNREACHABLE, REFUSED (only somebody's hand can change it),
+ * TIMEOUT or NO_MEMORY. Blocks for the name service, then for up to four seconds. Threads: any. */
 weft_status weft__mqtt_explain(const weft__mqtt_failure *failure, char *text, size_t text_bytes);
 
 #endif

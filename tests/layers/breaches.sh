@@ -16,6 +16,7 @@ sound() {
     printf '#include "weft/event.h"\n#include "core/utf8.h"\n#include <pthread.h>\n' >core/event.c
     echo '#include "weft/event.h"' >bridge/include/weft/wire.h
     printf '#include "link.h"\n#include <MQTTClient.h>\n' >bridge/mqtt_link.c
+    echo '#include <openssl/ssl.h>' >bridge/tls_probe.c
     echo '#include <sqlite3.h>' >bridge/journal_row.c
     printf '#include "bridge/codec.h"\n#include "weft/v1/events.pb-c.h"\n#include <protobuf-c/protobuf-c.h>\n' >bridge/codec_bind.c
     printf '#include "weft/wire.h"\n#include "nodes/options.h"\n#include <sys/socket.h>\n' >nodes/main.c
@@ -45,6 +46,7 @@ breach core/event.c '#include "nodes/options.h"'
 breach core/event.c '#include "weft/wire.h"'
 breach core/event.c '#include <MQTTClient.h>'
 breach core/event.c '#  include <sqlite3.h>'
+breach core/event.c '#include <openssl/ssl.h>'
 breach core/event.c '#include "weft/v1/events.pb-c.h"'
 breach core/event.c '#include <protobuf-c/protobuf-c.h>'
 breach core/event.c '#include <sys/socket.h>'
@@ -62,6 +64,7 @@ breach bridge/include/weft/wire.h '#include "bridge/link.h"'
 breach bridge/journal_row.c '#include <MQTTAsync.h>'
 breach bridge/journal_row.c '#include "weft/v1/events.pb-c.h"'
 breach bridge/journal_row.c '#include <protobuf-c/protobuf-c.h>'
+breach bridge/mqtt_link.c '#include <openssl/ssl.h>'
 breach bridge/mqtt_link.c '#include <sqlite3.h>'
 breach bridge/mqtt_link.c '#include "nodes/options.h"'
 breach bridge/codec_bind.c '#include <MQTTClient.h>'
@@ -70,6 +73,7 @@ breach nodes/main.c '#include "bridge/link.h"'
 breach nodes/main.c '#include "weft/v1/events.pb-c.h"'
 breach nodes/main.c '#include <MQTTClient.h>'
 breach nodes/main.c '#include <sqlite3.h>'
+breach nodes/main.c '#include <openssl/ssl.h>'
 breach nodes/main.c '#include <protobuf-c/protobuf-c.h>'
 
 sound

@@ -2,7 +2,8 @@
 # tests/layers/layers.sh [ROOT]: holds the includes of a tree against the walls between its layers.
 #
 #   core     its own headers and C's; no word of transports, stores or wire formats, no files, no sockets
-#   bridge   core; Paho in mqtt_link.c alone, SQLite in journal*, protobuf in codec* and control.c
+#   bridge   core; Paho in mqtt_link.c alone, OpenSSL in tls_probe.c alone, SQLite in journal*, protobuf in codec*
+#            and control.c
 #   nodes    public headers of core and bridge, and its own
 #   public   headers include public headers of their own layer or below, and C's
 #
@@ -48,13 +49,14 @@ grep -h '^[^:]*/include/' "$work/core" "$work/bridge" >"$work/public" || true
 
 c_headers='(assert|complex|ctype|errno|float|inttypes|iso646|limits|locale|math|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|time)\.h'
 paho='<MQTT[A-Za-z]*\.h>'
+openssl='<openssl/[a-z0-9_]*\.h>'
 sqlite='<sqlite3[a-z]*\.h>'
 protobuf='<(protobuf-c/.*|google/.*)>|\.pb-c\.h[">]'
 outside='<(sys/(socket|stat|un|mman|epoll)|netinet/.*|arpa/.*|netdb|fcntl|dirent)\.h>'
 own='"[a-z0-9_]+\.h"' # beside the file that includes it
 
 only 'core includes core' "^[^:]*:[0-9]*:(<[^>]*>|\"($(public core)|core/[a-z0-9_/]+\.h)\"|$own)\$" <"$work/core"
-never 'core knows no transport, store or wire format' ":($paho|$sqlite|$protobuf)\$|:$paho|:$sqlite" <"$work/core"
+never 'core knows no transport, store or wire format' ":($paho|$sqlite|$protobuf)\$|:$paho|:$sqlite|:$openssl" <"$work/core"
 never 'core opens no files and no sockets' ":$outside\$" <"$work/core"
 find core -name '*.[ch]' -exec grep -niHE 'mqtt|paho|sqlite|protobuf|pb-c|(^|[^a-z])qos([^a-z]|$)' {} + |
     never 'core has no word for these' .
@@ -63,13 +65,14 @@ only 'bridge includes core and bridge' \
     "^[^:]*:[0-9]*:(<[^>]*>|\"($(public core bridge)|(core|bridge)/[a-z0-9_/]+\.h|weft/v1/[a-z]+\.pb-c\.h)\"|$own)\$" \
     <"$work/bridge"
 grep -vE '^bridge/mqtt_link\.c:' "$work/bridge" | never 'only mqtt_link.c includes Paho' ":$paho"
+grep -vE '^bridge/tls_probe\.c:' "$work/bridge" | never 'only tls_probe.c includes OpenSSL' ":$openssl"
 grep -vE '^bridge/journal[a-z_]*\.[ch]:' "$work/bridge" | never 'only the journal includes SQLite' ":$sqlite"
 grep -vE '^bridge/(codec[a-z_]*\.[ch]|control\.c):' "$work/bridge" |
     never 'only the codec includes protobuf' ":.*($protobuf)"
 
 only 'nodes includes public headers and nodes' \
     "^[^:]*:[0-9]*:(<[^>]*>|\"($(public core bridge)|nodes/[a-z0-9_/]+\.h)\"|$own)\$" <"$work/nodes"
-never 'nodes knows no transport, store or wire format' ":($paho|$sqlite)|$protobuf" <"$work/nodes"
+never 'nodes knows no transport, store or wire format' ":($paho|$sqlite|$openssl)|$protobuf" <"$work/nodes"
 
 only 'a public header includes public headers' "^[^:]*:[0-9]*:(<$c_headers>|\"$(public core bridge)\")\$" <"$work/public"
 grep '^core/' "$work/public" | only 'a public header of core includes core' "^[^:]*:[0-9]*:(<.*>|\"$(public core)\")\$"
