@@ -2,8 +2,8 @@
  *
  *   running --stop--> stopping (drains) --> stopped;   destroy may come in any of them
  *
- * Starting order: journal, epoch, threads, tap. Stopping order: tap, link (says goodbye), downlink, deliver, journal,
- * sync: each thread ends when nobody can give it work any more. */
+ * Starting order: journal, epoch, tap, agents. Stopping order: tap, link (says goodbye), downlink, deliver, journal,
+ * sync: each agent ends when nobody can give it work any more. */
 #include "bridge/bridge_private.h"
 
 #include <stdio.h>
@@ -69,6 +69,8 @@ int64_t weft__bridge_mono_ms(const weft_bridge *b)
 weft_status weft__bridge_call(weft_bridge *b, weft_status (*run)(weft_bridge *, void *), void *user)
 {
     weft__call call = {.run = run, .user = user};
+    if (b->env.driven)
+        return b->journal != NULL ? run(b, user) : WEFT_CORRUPT;
     weft_status st = weft__queue_push(&b->calls, &call.node, true);
     if (st != WEFT_OK)
         return st;
@@ -290,27 +292,68 @@ static void primitives_init(weft_bridge *b)
     weft__queue_init(&b->calls, CALLS_MAX, SIZE_MAX, &b->journal_signal);
 }
 
-static weft_status threads_start(weft_bridge *b)
+/* ---- agents ---- */
+
+static void *agent_run(void *user)
 {
-    struct {
-        pthread_t *thread;
-        void *(*run)(void *);
-        bool wanted;
-    } threads[] = {{&b->journal_thread, weft__journal_thread, b->sends},
-                   {&b->sync_thread, weft__sync_thread, b->sends},
-                   {&b->deliver_thread, weft__deliver_thread, true},
-                   {&b->downlink_thread, weft__downlink_thread, true},
-                   {&b->link_thread, weft__link_thread, true}};
-    for (unsigned i = 0; i < sizeof threads / sizeof *threads; i++) {
-        if (threads[i].wanted && pthread_create(threads[i].thread, NULL, threads[i].run, b) != 0)
+    weft__agent *agent = user;
+    int64_t wait_ms;
+    while ((wait_ms = agent->turn(agent->bridge)) >= 0)
+        weft__signal_wait(agent->signal, wait_ms);
+    return NULL;
+}
+
+static void agents_prepare(weft_bridge *b)
+{
+    weft__agent agents[WEFT__AGENT_COUNT] = {
+        [WEFT__AGENT_JOURNAL] = {.turn = weft__journal_turn, .signal = &b->journal_signal},
+        [WEFT__AGENT_SYNC] = {.turn = weft__sync_turn, .signal = &b->sync_signal},
+        [WEFT__AGENT_DELIVER] = {.turn = weft__deliver_turn, .signal = &b->deliver_signal},
+        [WEFT__AGENT_DOWNLINK] = {.turn = weft__downlink_turn, .signal = &b->downlink_signal},
+        [WEFT__AGENT_LINK] = {.turn = weft__link_turn, .signal = &b->link_signal}};
+    for (unsigned i = 0; i < WEFT__AGENT_COUNT; i++) {
+        b->agents[i] = agents[i];
+        b->agents[i].bridge = b;
+    }
+}
+
+static weft_status agents_start(weft_bridge *b)
+{
+    for (unsigned i = 0; i < WEFT__AGENT_COUNT; i++) {
+        weft__agent *agent = &b->agents[i];
+        bool wanted = b->sends || (i != WEFT__AGENT_JOURNAL && i != WEFT__AGENT_SYNC);
+        if (wanted && !b->env.driven && pthread_create(&agent->thread, NULL, agent_run, agent) != 0)
             return WEFT_NO_MEMORY;
-        b->threads_started = i + 1;
+        agent->running = wanted;
     }
     return WEFT_OK;
 }
 
-weft_status weft__bridge_create_over(weft_dispatcher *bus, const weft_bridge_opts *opts, const weft__link_ops *link_ops,
-                                     weft_bridge **ret, const char **reason)
+/* Waits until an agent that has been told to stop has. */
+static void agent_end(weft_bridge *b, weft__agent_id id)
+{
+    weft__agent *agent = &b->agents[id];
+    if (!agent->running)
+        return;
+    agent->running = false;
+    if (!b->env.driven)
+        pthread_join(agent->thread, NULL);
+    else
+        while (agent->turn(b) >= 0)
+            ;
+}
+
+/* ---- create ---- */
+
+static uint64_t random_make(const weft_bridge *b)
+{
+    if (b->env.random_seed != 0)
+        return b->env.random_seed;
+    return (uint64_t)weft_clock_mono_ns(b->clock) ^ ((uint64_t)getpid() << 32) ^ 0x9e3779b97f4a7c15u;
+}
+
+weft_status weft__bridge_create_in(weft_dispatcher *bus, const weft_bridge_opts *opts, const weft__bridge_env *env,
+                                   weft_bridge **ret, const char **reason)
 {
     const char *ignored;
     reason = reason != NULL ? reason : &ignored;
@@ -322,12 +365,15 @@ weft_status weft__bridge_create_over(weft_dispatcher *bus, const weft_bridge_opt
         return WEFT_NO_MEMORY;
     b->bus = bus;
     b->clock = weft_tap_clock(bus);
-    b->link_ops = link_ops;
+    b->env = *env;
+    b->link_ops = env->link_ops != NULL ? env->link_ops : &weft__mqtt_link;
     b->sends = !opts->listen_only;
     b->wire.first = true;
-    b->wire.random = (uint64_t)weft_clock_mono_ns(b->clock) ^ ((uint64_t)getpid() << 32) ^ 0x9e3779b97f4a7c15u;
+    b->wire.random = random_make(b);
     b->connect_status = WEFT_UNREACHABLE;
     primitives_init(b);
+    agents_prepare(b);
+    weft__kill_point_read(&b->kill_point);
     weft_status st = opts_copy(b, opts);
     if (st == WEFT_OK)
         st = names_copy(b, opts, reason);
@@ -339,7 +385,7 @@ weft_status weft__bridge_create_over(weft_dispatcher *bus, const weft_bridge_opt
         st = weft__downlink_thread_prepare(b);
     if (st == WEFT_OK && (st = weft_tap_attach(bus, b->sends ? &sending_tap : &listening_tap, b)) == WEFT_EXISTS)
         *reason = "the dispatcher already has a bridge";
-    if (st == WEFT_OK && (st = threads_start(b)) != WEFT_OK)
+    if (st == WEFT_OK && (st = agents_start(b)) != WEFT_OK)
         weft_tap_detach(bus);
     if (st != WEFT_OK) {
         b->bus = NULL;
@@ -352,16 +398,10 @@ weft_status weft__bridge_create_over(weft_dispatcher *bus, const weft_bridge_opt
 
 weft_status weft_bridge_create(weft_dispatcher *d, const weft_bridge_opts *opts, weft_bridge **ret, const char **reason)
 {
-    return weft__bridge_create_over(d, opts, &weft__mqtt_link, ret, reason);
+    return weft__bridge_create_in(d, opts, &(weft__bridge_env){0}, ret, reason);
 }
 
 /* ---- stop ---- */
-
-static void thread_end(weft_bridge *b, unsigned position, pthread_t thread)
-{
-    if (b->threads_started > position)
-        pthread_join(thread, NULL);
-}
 
 static void flag_raise(weft_bridge *b, bool *flag, weft__signal *signal)
 {
@@ -372,26 +412,25 @@ static void flag_raise(weft_bridge *b, bool *flag, weft__signal *signal)
 }
 
 /* deliver: what has been received and verified is still handed to the handlers. */
-static void threads_end(weft_bridge *b, bool deliver)
+static void agents_end(weft_bridge *b, bool deliver)
 {
     flag_raise(b, &b->link_stopping, &b->link_signal);
-    thread_end(b, 4, b->link_thread);
+    agent_end(b, WEFT__AGENT_LINK);
     atomic_store(&b->downlink_stopping, true);
     atomic_store(&b->deliver_dropping, !deliver);
     weft__queue_close(&b->inbound);
-    thread_end(b, 3, b->downlink_thread);
+    agent_end(b, WEFT__AGENT_DOWNLINK);
     atomic_store(&b->deliver_stopping, true);
     weft__queue_close(&b->deliveries);
-    thread_end(b, 2, b->deliver_thread);
+    agent_end(b, WEFT__AGENT_DELIVER);
     if (b->sends) {
         weft__queue_close(&b->calls); /* what is in it by now is still run, and what the intake holds written */
         weft__intake_close(&b->intake, WEFT_STOPPED);
         flag_raise(b, &b->journal_stopping, &b->journal_signal);
-        thread_end(b, 0, b->journal_thread);
+        agent_end(b, WEFT__AGENT_JOURNAL);
         flag_raise(b, &b->sync_stopping, &b->sync_signal);
-        thread_end(b, 1, b->sync_thread);
+        agent_end(b, WEFT__AGENT_SYNC);
     }
-    b->threads_started = 0;
 }
 
 weft_status weft_bridge_stop(weft_bridge *b, uint32_t timeout_ms)
@@ -405,8 +444,8 @@ weft_status weft_bridge_stop(weft_bridge *b, uint32_t timeout_ms)
         return WEFT_STOPPED;
     if (b->bus != NULL)
         weft_tap_detach(b->bus);
-    weft_status st = b->sends && timeout_ms > 0 ? weft_bridge_drain(b, timeout_ms) : WEFT_OK;
-    threads_end(b, timeout_ms > 0);
+    weft_status st = b->sends && timeout_ms > 0 && !b->env.driven ? weft_bridge_drain(b, timeout_ms) : WEFT_OK;
+    agents_end(b, timeout_ms > 0);
     pthread_mutex_lock(&b->mutex);
     b->phase = WEFT__PHASE_STOPPED;
     pthread_mutex_unlock(&b->mutex);

@@ -1,11 +1,13 @@
-/* bridge/bridge_private.h: the bridge taken apart into its threads.
+/* bridge/bridge_private.h: the bridge taken apart into its agents, each of which has a thread of its own.
  *
  *   publishers ─intake─▶ journal thread ─uplink─▶ link thread ─▶ broker
  *                          │   ▲ replays, calls       ▲ control
  *   handlers ◀─delivery─ deliver thread ◀─ downlink thread ◀─inbound─ the link's own threads
  *
- * Each thread owns one file (journal_thread.c, link_thread.c, downlink_thread.c with deliver) and what is marked with
- * its name here. All waits for progress (flush, drain, ready) are on `changed`, under `mutex`.
+ * Each agent owns a file (journal_thread.c with sync and journal_service.c, link_thread.c, downlink_thread.c with
+ * deliver) and what is marked with its thread's name here. An agent's work is cut into turns: a turn does what is due
+ * and never waits for another agent, so that a driven bridge, which has no threads, can be given its turns one after
+ * the other. All waits for progress (flush, drain, ready) are on `changed`, under `mutex`.
  *
  * Lock order  journal_mutex alone; mutex, then the uplink's or the intake's own; those and the queues' are leaves. */
 #ifndef WEFT_BRIDGE_PRIVATE_H
@@ -77,12 +79,72 @@ typedef struct weft__call {
     bool done; /* [mutex] */
 } weft__call;
 
+/* Groups that have left the intake and are not in the journal yet. */
+typedef struct weft__unwritten {
+    weft__group *groups;
+    bool encoded;
+    weft__journal_row *rows;
+    size_t row_count;
+    weft__feed_mark *marks;
+    size_t mark_count;
+    bool reopened;    /* the journal has been opened anew for them */
+    int64_t retry_ms; /* not before; 0: not tried yet */
+} weft__unwritten;
+
 enum { WEFT__WINDOW_MAX = 64 };
 
 typedef enum weft__phase { WEFT__PHASE_RUNNING, WEFT__PHASE_STOPPING, WEFT__PHASE_STOPPED } weft__phase;
 
+/* Where a test may end the process or the bridge: X(NAME, name) */
+#define WEFT__STEP_MAP(X)                                                                                              \
+    X(APPENDED, "appended")         /* rows are in the journal; nobody has been told */                                \
+    X(SYNCED, "synced")             /* they are on disk; nobody has been told */                                       \
+    X(SENT, "sent")                 /* a message was handed to the link */                                             \
+    X(ACKNOWLEDGED, "acknowledged") /* the broker has it; the journal does not know yet */
+
+typedef enum weft__step {
+#define X(name, text) WEFT__STEP_##name,
+    WEFT__STEP_MAP(X)
+#undef X
+        WEFT__STEP_COUNT
+} weft__step;
+
+/* What a bridge stands on; zero is what weft_bridge_create gives it. */
+typedef struct weft__bridge_env {
+    const weft__link_ops *link_ops; /* NULL: weft__mqtt_link */
+    uint64_t random_seed;           /* 0: of the clock and the process */
+    bool driven;                    /* no threads: the creator gives the turns, and makes all calls, from one thread */
+    void (*on_step)(void *user, weft__step step); /* may be NULL; on the agent's thread */
+    void *user;
+} weft__bridge_env;
+
+/* The end of this process at the n-th passage of a step, as WEFT_KILL_AT=step:n in its environment asks. */
+typedef struct weft__kill_point {
+    weft__step step;
+    _Atomic uint64_t left; /* 0: none */
+} weft__kill_point;
+
+typedef enum weft__agent_id {
+    WEFT__AGENT_JOURNAL,
+    WEFT__AGENT_SYNC,
+    WEFT__AGENT_DELIVER,
+    WEFT__AGENT_DOWNLINK,
+    WEFT__AGENT_LINK,
+    WEFT__AGENT_COUNT
+} weft__agent_id;
+
+typedef struct weft__agent {
+    weft_bridge *bridge;
+    /* Returns for how many ms the agent may sleep unless its signal is raised; below 0 it has ended. */
+    int64_t (*turn)(weft_bridge *b);
+    weft__signal *signal;
+    pthread_t thread;
+    bool running; /* has a thread or, driven, has not ended */
+} weft__agent;
+
 struct weft_bridge {
     /* const after create */
+    weft__bridge_env env;
     weft_bridge_opts opts; /* strings are copies, all in `strings` */
     char *strings;
     char fabric[WEFT_NAME_MAX_BYTES + 1];
@@ -92,10 +154,9 @@ struct weft_bridge {
     const weft__link_ops *link_ops;
     weft__link *link;
     bool sends; /* has a journal and an uplink */
+    weft__kill_point kill_point;
 
-    pthread_t journal_thread, sync_thread, link_thread, downlink_thread, deliver_thread;
-    unsigned threads_started;
-
+    weft__agent agents[WEFT__AGENT_COUNT];
     weft__signal journal_signal, sync_signal, link_signal, downlink_signal, deliver_signal;
     weft__intake intake;
     weft__uplink *uplink;
@@ -105,14 +166,22 @@ struct weft_bridge {
     weft__journal *journal; /* replaced under journal_mutex; sync and checkpoint: the sync thread, under it */
     pthread_mutex_t journal_mutex;
     weft__batcher batcher;
+    weft__unwritten unwritten;
+    bool journal_damaged; /* found while reading: opened anew before anything else */
+    int64_t reopen_ms;    /* not before */
     weft__node_state *state;
     bool state_changed;
     int64_t state_sent_ms;
     int64_t trimmed_ms;
     uint64_t untrimmed_bytes; /* written since */
 
+    /* sync thread */
+    int64_t synced_ms;
+
     /* downlink thread */
     weft__downlink *downlink;
+    uint32_t topics_followed; /* of downlink_topics */
+    int64_t ticked_ms;
 
     /* link thread */
     struct {
@@ -131,6 +200,8 @@ struct weft_bridge {
         uint64_t too_large_told;
         weft_status failure; /* of the last attempt, so that a cause is told once */
         uint64_t random;
+        bool leaving; /* goodbye is said */
+        int64_t leave_until_ms;
     } wire;
 
     _Atomic uint32_t interest; /* topics that local subscriptions want */
@@ -166,11 +237,21 @@ struct weft_bridge {
     pthread_mutex_t notice_mutex; /* one notice at a time */
 };
 
-void *weft__journal_thread(void *bridge);
-void *weft__sync_thread(void *bridge);
-void *weft__link_thread(void *bridge);
-void *weft__downlink_thread(void *bridge);
-void *weft__deliver_thread(void *bridge);
+int64_t weft__journal_turn(weft_bridge *b);
+int64_t weft__sync_turn(weft_bridge *b);
+int64_t weft__link_turn(weft_bridge *b);
+int64_t weft__downlink_turn(weft_bridge *b);
+int64_t weft__deliver_turn(weft_bridge *b);
+
+/* What a turn of the journal thread does beside writing; there is a journal. */
+void weft__journal_service(weft_bridge *b);
+void weft__journal_service_finish(weft_bridge *b);
+
+/* "appended" …; total. */
+const char *weft__step_name(weft__step step);
+/* Says that a step has been passed. */
+void weft__bridge_step(weft_bridge *b, weft__step step);
+void weft__kill_point_read(weft__kill_point *ret);
 
 /* The link's callbacks: they only enqueue. */
 void weft__bridge_on_message(void *bridge, const char *topic, const uint8_t *payload, size_t length, bool retained);
@@ -203,8 +284,9 @@ weft_status weft__journal_thread_birth(weft_bridge *b, void *bytes_out);
 weft_status weft__bridge_live_encode(weft_bridge *b, weft__live_status status, const weft__position *previous,
                                      size_t previous_count, uint8_t **ret, size_t *ret_bytes);
 
-/* weft_bridge_create over another link. */
-weft_status weft__bridge_create_over(weft_dispatcher *bus, const weft_bridge_opts *opts, const weft__link_ops *link_ops,
-                                     weft_bridge **ret, const char **reason);
+/* weft_bridge_create in another environment. A driven bridge must not be waited for (flush, drain, wait_ready), and its
+ * stop does not drain: it says goodbye without waiting for the broker. */
+weft_status weft__bridge_create_in(weft_dispatcher *bus, const weft_bridge_opts *opts, const weft__bridge_env *env,
+                                   weft_bridge **ret, const char **reason);
 
 #endif

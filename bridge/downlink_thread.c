@@ -74,7 +74,7 @@ static void on_deliver(void *user, const weft_event *event)
         delivery->node.bytes = weft_event_kept_bytes(event);
     }
     if (delivery == NULL || delivery->event == NULL ||
-        weft__queue_push(&b->deliveries, &delivery->node, true) != WEFT_OK) {
+        weft__queue_push(&b->deliveries, &delivery->node, !b->env.driven) != WEFT_OK) {
         if (delivery != NULL)
             weft_event_release(delivery->event);
         free(delivery);
@@ -92,7 +92,7 @@ static void on_lost(void *user, const weft_lost *lost)
     weft__name_copy(delivery->lost_node, lost->node);
     delivery->lost.node = delivery->lost_node;
     delivery->node.bytes = sizeof *delivery;
-    if (weft__queue_push(&b->deliveries, &delivery->node, true) != WEFT_OK)
+    if (weft__queue_push(&b->deliveries, &delivery->node, !b->env.driven) != WEFT_OK)
         free(delivery);
 }
 
@@ -216,38 +216,34 @@ static void message_take(weft_bridge *b, const weft__inbound *in, int64_t now)
 
 /* What the link thread has subscribed since. It says so before it subscribes, so that whoever looks after taking a
  * message and before reading it knows what the message was subscribed for. */
-static void link_follow(weft_bridge *b, uint32_t *topics)
+static void link_follow(weft_bridge *b)
 {
     uint32_t subscribed = atomic_load(&b->downlink_topics);
-    if (subscribed != *topics)
-        weft__downlink_interest(b->downlink, *topics = subscribed);
+    if (subscribed != b->topics_followed)
+        weft__downlink_interest(b->downlink, b->topics_followed = subscribed);
     if (atomic_exchange(&b->downlink_connected, false))
         weft__downlink_connected(b->downlink, weft__bridge_mono_ms(b));
 }
 
-void *weft__downlink_thread(void *bridge)
+int64_t weft__downlink_turn(weft_bridge *b)
 {
     enum { AT_ONCE = 64 };
-    weft_bridge *b = bridge;
-    uint32_t topics = 0;
-    int64_t ticked = 0;
-    while (!atomic_load(&b->downlink_stopping)) {
-        weft__node *node = weft__queue_take(&b->inbound, AT_ONCE), *next;
-        if (node == NULL)
-            weft__signal_wait(&b->downlink_signal, TICK_MS);
-        link_follow(b, &topics);
-        int64_t now = weft__bridge_mono_ms(b);
-        for (; node != NULL; node = next) {
-            next = node->next;
-            message_take(b, (const weft__inbound *)node, now);
-            free(node);
-        }
-        if (now - ticked >= TICK_MS) {
-            weft__downlink_tick(b->downlink, now);
-            ticked = now;
-        }
+    if (atomic_load(&b->downlink_stopping))
+        return -1;
+    weft__node *node = weft__queue_take(&b->inbound, AT_ONCE), *next;
+    bool more = node != NULL;
+    link_follow(b);
+    int64_t now = weft__bridge_mono_ms(b);
+    for (; node != NULL; node = next) {
+        next = node->next;
+        message_take(b, (const weft__inbound *)node, now);
+        free(node);
     }
-    return NULL;
+    if (now - b->ticked_ms >= TICK_MS) {
+        weft__downlink_tick(b->downlink, now);
+        b->ticked_ms = now;
+    }
+    return more ? 0 : TICK_MS;
 }
 
 /* ---- the deliver thread ---- */
@@ -264,19 +260,16 @@ static void delivery_hand_on(weft_bridge *b, weft__delivery *delivery)
     free(delivery);
 }
 
-void *weft__deliver_thread(void *bridge)
+int64_t weft__deliver_turn(weft_bridge *b)
 {
     enum { AT_ONCE = 256, IDLE_MS = 1000 };
-    weft_bridge *b = bridge;
-    for (;;) {
-        weft__node *node = weft__queue_take(&b->deliveries, AT_ONCE), *next;
-        if (node == NULL && atomic_load(&b->deliver_stopping))
-            return NULL;
-        if (node == NULL)
-            weft__signal_wait(&b->deliver_signal, IDLE_MS);
-        for (; node != NULL; node = next) {
-            next = node->next;
-            delivery_hand_on(b, (weft__delivery *)node);
-        }
+    bool stopping = atomic_load(&b->deliver_stopping);
+    weft__node *node = weft__queue_take(&b->deliveries, AT_ONCE), *next;
+    if (node == NULL)
+        return stopping ? -1 : IDLE_MS;
+    for (; node != NULL; node = next) {
+        next = node->next;
+        delivery_hand_on(b, (weft__delivery *)node);
     }
+    return 0;
 }

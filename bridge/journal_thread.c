@@ -1,68 +1,32 @@
-/* bridge/journal_thread.c: the journal thread (append, replays, trim, state) and the sync thread beside it.
+/* bridge/journal_thread.c: the journal agent, which writes, and the sync agent beside it.
  *
- * A round: run calls, write what the intake holds, note acknowledgements, refill the uplink, answer replays. Writing
- * comes before everything else in time, too: replays are answered one at a time between rounds.
+ * A turn: run calls, write what the intake holds, then the services of journal_service.c. Writing comes before
+ * everything else; replays are answered one at a time between turns.
  *
- * A failing disk: what has been taken stays in memory and is tried again every RETRY_MS; new publishes are refused with
- * the disk's status until a write succeeds. */
+ * A failing disk: what has been taken stays in `unwritten` and is tried again every RETRY_MS, while services go on as
+ * far as the disk lets them; new publishes are refused with the disk's status until a write succeeds. */
 #include "bridge/bridge_private.h"
-
-#include "bridge/replay.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    ROUND_EVENTS = 8192,
-    IDLE_MS = 200,
-    RETRY_MS = 250,
-    TRIM_MS = 10000,
-    STATE_MS = 1000,
-    SYNC_MS = 100,
-    PREVIOUS_MAX = 64,
-    ANSWERS_WAITING_MAX = 8 * WEFT__REPLAY_MAX_MESSAGES,
-    JOURNAL_MAX_BYTES = 1 << 30, /* what the journal takes for its bound when none is given */
-};
+enum { ROUND_EVENTS = 8192, IDLE_MS = 200, RETRY_MS = 250, SYNC_MS = 100 };
 
-/* ---- writing ---- */
-
-static weft__feed_mark *marks_collect(const weft__group *groups, size_t *ret_count)
-{
-    size_t count = 0;
-    for (const weft__group *g = groups; g != NULL; g = g->next)
-        count += g->has_mark;
-    *ret_count = count;
-    weft__feed_mark *marks = count > 0 ? calloc(count, sizeof *marks) : NULL;
-    if (marks == NULL)
-        return NULL;
-    size_t i = 0;
-    for (const weft__group *g = groups; g != NULL; g = g->next)
-        if (g->has_mark)
-            marks[i++] = (weft__feed_mark){g->mark.feed, g->mark.line, g->mark.state, g->mark.state_bytes};
-    return marks;
-}
-
+/* Notes how writing goes; what is news is told. */
 static void journal_failing(weft_bridge *b, weft_status st)
 {
     pthread_mutex_lock(&b->mutex);
-    bool told = b->journal_status == st;
+    bool known = b->journal_status == st;
     b->journal_status = st;
     pthread_cond_broadcast(&b->changed);
     pthread_mutex_unlock(&b->mutex);
+    if (known)
+        return;
     weft__intake_fail(&b->intake, st);
-    if (!told)
-        weft__bridge_notice(
-            b, &(weft_notice){.kind = st == WEFT_OK ? WEFT_NOTICE_JOURNAL_RECOVERED : WEFT_NOTICE_JOURNAL_FAILED,
-                              .status = st,
-                              .text = weft_status_text(st)});
-}
-
-static bool journal_must_stop(weft_bridge *b)
-{
-    pthread_mutex_lock(&b->mutex);
-    bool stop = b->journal_stopping;
-    pthread_mutex_unlock(&b->mutex);
-    return stop;
+    weft__bridge_notice(
+        b, &(weft_notice){.kind = st == WEFT_OK ? WEFT_NOTICE_JOURNAL_RECOVERED : WEFT_NOTICE_JOURNAL_FAILED,
+                          .status = st,
+                          .text = weft_status_text(st)});
 }
 
 static void calls_run(weft_bridge *b)
@@ -99,31 +63,54 @@ static weft_status journal_reopen(weft_bridge *b)
     return st;
 }
 
-static weft_status journal_append(weft_bridge *b, weft__journal_row *rows, size_t count, const weft__feed_mark *marks,
-                                  size_t mark_count)
+/* Whether there is a journal to work with. A damaged one is opened anew, and tried again every RETRY_MS if that fails.
+ */
+static bool journal_is_ready(weft_bridge *b, int64_t now)
 {
-    weft_status st = b->journal != NULL ? WEFT_OK : journal_reopen(b);
-    if (st == WEFT_OK)
-        st = weft__journal_append(b->journal, rows, count, marks, mark_count);
-    if (st == WEFT_CORRUPT && (st = journal_reopen(b)) == WEFT_OK)
-        st = weft__journal_append(b->journal, rows, count, marks, mark_count);
-    return st;
+    if (b->journal != NULL && !b->journal_damaged)
+        return true;
+    if (now < b->reopen_ms)
+        return false;
+    weft_status st = journal_reopen(b);
+    if (st != WEFT_OK) {
+        b->reopen_ms = now + RETRY_MS;
+        journal_failing(b, st);
+        return false;
+    }
+    b->journal_damaged = false;
+    if (b->unwritten.groups == NULL)
+        journal_failing(b, WEFT_OK);
+    return true;
 }
 
-/* Appends until it works or the bridge is told to stop. */
-static weft_status append_with_patience(weft_bridge *b, weft__journal_row *rows, size_t count,
-                                        const weft__feed_mark *marks, size_t mark_count)
+/* ---- writing ---- */
+
+static weft_status marks_collect(weft__unwritten *u)
 {
-    weft_status st = journal_append(b, rows, count, marks, mark_count);
-    bool failed = st != WEFT_OK;
-    while (st != WEFT_OK && !journal_must_stop(b)) {
-        journal_failing(b, st);
-        calls_run(b);
-        weft__signal_wait(&b->journal_signal, RETRY_MS);
-        st = journal_append(b, rows, count, marks, mark_count);
-    }
-    if (failed && st == WEFT_OK)
-        journal_failing(b, WEFT_OK);
+    size_t count = 0;
+    for (const weft__group *g = u->groups; g != NULL; g = g->next)
+        count += g->has_mark;
+    if (count == 0)
+        return WEFT_OK;
+    u->marks = calloc(count, sizeof *u->marks);
+    if (u->marks == NULL)
+        return WEFT_NO_MEMORY;
+    for (const weft__group *g = u->groups; g != NULL; g = g->next)
+        if (g->has_mark)
+            u->marks[u->mark_count++] =
+                (weft__feed_mark){g->mark.feed, g->mark.line, g->mark.state, g->mark.state_bytes};
+    return WEFT_OK;
+}
+
+static weft_status unwritten_encode(weft_bridge *b)
+{
+    weft__unwritten *u = &b->unwritten;
+    if (u->encoded)
+        return WEFT_OK;
+    weft_status st = u->marks == NULL ? marks_collect(u) : WEFT_OK;
+    if (st == WEFT_OK)
+        st = weft__batcher_build(&b->batcher, u->groups, &u->rows, &u->row_count);
+    u->encoded = st == WEFT_OK;
     return st;
 }
 
@@ -163,275 +150,141 @@ static void groups_show(weft_bridge *b, const weft__group *groups)
     b->state_changed = true;
 }
 
-static void groups_write(weft_bridge *b, weft__group *groups)
+static void unwritten_clear(weft_bridge *b)
 {
-    weft__journal_row *rows = NULL;
-    size_t row_count = 0, mark_count = 0, events = 0;
+    weft__unwritten *u = &b->unwritten;
+    weft__rows_free(u->rows, u->row_count);
+    free(u->marks);
+    for (weft__group *next, *g = u->groups; g != NULL; g = next) {
+        next = g->next;
+        weft__group_free(&b->intake, g);
+    }
+    *u = (weft__unwritten){0};
+}
+
+static void unwritten_done(weft_bridge *b)
+{
+    weft__unwritten *u = &b->unwritten;
     uint64_t receipt = 0;
-    for (const weft__group *g = groups; g != NULL; g = g->next) {
+    size_t events = 0;
+    for (const weft__group *g = u->groups; g != NULL; g = g->next) {
         receipt = g->receipt;
         events += g->count;
     }
-    weft__feed_mark *marks = marks_collect(groups, &mark_count);
-    weft_status st = mark_count > 0 && marks == NULL ? WEFT_NO_MEMORY : WEFT_OK;
-    while (st == WEFT_OK && (st = weft__batcher_build(&b->batcher, groups, &rows, &row_count)) == WEFT_NO_MEMORY &&
-           !journal_must_stop(b)) {
-        calls_run(b);
-        weft__signal_wait(&b->journal_signal, RETRY_MS);
-        st = WEFT_OK;
-    }
+    for (size_t i = 0; i < u->row_count; i++)
+        b->untrimmed_bytes += u->rows[i].length;
+    int64_t newest = u->row_count > 0 ? u->rows[u->row_count - 1].id : 0;
+    groups_show(b, u->groups);
+    weft__uplink_push(b->uplink, u->rows, u->row_count);
+    written_note(b, receipt, events, newest);
+    unwritten_clear(b);
+}
+
+static void unwritten_store(weft_bridge *b, int64_t now)
+{
+    weft__unwritten *u = &b->unwritten;
+    bool failing = u->retry_ms != 0;
+    weft_status st = unwritten_encode(b);
     if (st == WEFT_OK)
-        st = append_with_patience(b, rows, row_count, marks, mark_count);
-    for (size_t i = 0; i < row_count; i++)
-        b->untrimmed_bytes += rows[i].length;
+        st = weft__journal_append(b->journal, u->rows, u->row_count, u->marks, u->mark_count);
     if (st == WEFT_OK) {
-        int64_t newest = row_count > 0 ? rows[row_count - 1].id : 0;
-        groups_show(b, groups);
-        weft__uplink_push(b->uplink, rows, row_count);
-        written_note(b, receipt, events, newest);
-    } else {
-        atomic_fetch_add(&b->lost_events, events);
+        weft__bridge_step(b, WEFT__STEP_APPENDED);
+        unwritten_done(b);
+        if (failing)
+            journal_failing(b, WEFT_OK);
+        return;
     }
-    weft__rows_free(rows, row_count);
-    free(marks);
-    for (weft__group *next; groups != NULL; groups = next) {
-        next = groups->next;
-        weft__group_free(&b->intake, groups);
-    }
+    bool mendable = st == WEFT_CORRUPT && !u->reopened;
+    b->journal_damaged = b->journal_damaged || st == WEFT_CORRUPT;
+    u->reopened = u->reopened || st == WEFT_CORRUPT;
+    u->retry_ms = mendable ? now : now + RETRY_MS;
+    if (!mendable)
+        journal_failing(b, st);
 }
 
-/* ---- between writes ---- */
-
-static void acknowledgements_note(weft_bridge *b)
+static void unwritten_give_up(weft_bridge *b)
 {
-    weft__position positions[WEFT_TOPIC_MAX];
-    if (b->journal == NULL)
-        return;
-    size_t count = weft__uplink_take_acknowledged(b->uplink, positions, WEFT_TOPIC_MAX);
-    for (size_t i = 0; i < count; i++)
-        (void)weft__journal_acknowledge(b->journal, positions[i].epoch, positions[i].topic, positions[i].last_seq);
+    for (const weft__group *g = b->unwritten.groups; g != NULL; g = g->next)
+        atomic_fetch_add(&b->lost_events, g->count);
+    unwritten_clear(b);
 }
 
-typedef struct refill {
-    weft__uplink *uplink;
-    uint64_t epoch;
-    size_t rows;
-} refill;
-
-static weft_status refill_row(const weft__journal_row *row, void *user)
+/* Writes what waits. Returns whether there may be more. */
+static bool intake_write(weft_bridge *b, int64_t now)
 {
-    refill *r = user;
-    weft_status st = weft__uplink_refill(r->uplink, row, row->epoch != r->epoch);
-    r->rows += st == WEFT_OK;
-    return st;
+    if (b->unwritten.groups == NULL)
+        b->unwritten.groups = weft__intake_take(&b->intake, ROUND_EVENTS);
+    if (b->unwritten.groups == NULL)
+        return false;
+    if (now >= b->unwritten.retry_ms && journal_is_ready(b, now))
+        unwritten_store(b, now);
+    return b->unwritten.groups == NULL || (now >= b->unwritten.retry_ms && now >= b->reopen_ms);
 }
 
-static void uplink_refill(weft_bridge *b)
+/* The last attempts: nobody will come back to what is left. */
+static void journal_finish(weft_bridge *b, int64_t now)
 {
-    enum { ROWS = 512 };
-    int64_t after;
-    if (!weft__uplink_wants_refill(b->uplink, &after))
-        return;
-    refill r = {.uplink = b->uplink, .epoch = atomic_load(&b->epoch)};
-    weft_status st = weft__journal_each_pending(b->journal, after, ROWS, refill_row, &r);
-    if (st == WEFT_OK && r.rows < ROWS)
-        weft__uplink_refilled(b->uplink);
-    if (r.rows == ROWS)
-        weft__signal_raise(&b->journal_signal);
-    if (r.rows > 0)
-        weft__signal_raise(&b->link_signal);
+    b->unwritten.retry_ms = b->reopen_ms = 0;
+    while (intake_write(b, now))
+        ;
+    do
+        unwritten_give_up(b);
+    while ((b->unwritten.groups = weft__intake_take(&b->intake, ROUND_EVENTS)) != NULL);
+    if (b->journal != NULL)
+        weft__journal_service_finish(b);
 }
 
-typedef struct answering {
-    weft_bridge *bridge;
-    char topic[WEFT__TOPIC_MAX_BYTES];
-} answering;
-
-static void replay_send(void *user, uint8_t *bytes, size_t length)
-{
-    answering *a = user;
-    weft__bridge_send(a->bridge, a->topic, bytes, length, 1, false);
-}
-
-/* A reply is a little larger than the batch in it. */
-static size_t replay_bytes_max(const weft_bridge *b)
-{
-    enum { REPLY_OVERHEAD_BYTES = 256 };
-    size_t limit = atomic_load(&b->payload_max);
-    return limit > REPLY_OVERHEAD_BYTES ? limit - REPLY_OVERHEAD_BYTES : 1;
-}
-
-static void replays_answer(weft_bridge *b)
-{
-    if (weft__queue_count(&b->control) > ANSWERS_WAITING_MAX) /* more would only push each other's parts out */
-        return;
-    weft__node *node = weft__queue_take(&b->replays, 1);
-    if (node == NULL)
-        return;
-    const weft__replay *replay = (const weft__replay *)node;
-    answering a = {.bridge = b};
-    uint64_t events = 0;
-    weft__replay_request request = {.request_id = replay->request_id,
-                                    .epoch = replay->epoch,
-                                    .topic = replay->topic,
-                                    .from_seq = replay->from_seq,
-                                    .to_seq = replay->to_seq,
-                                    .max_messages = replay->max_messages};
-    if (weft__topic_reply(a.topic, b->fabric, replay->to, b->node, replay->request_id) == WEFT_OK)
-        (void)weft__replay_answer(b->journal, b->node, &request, replay_bytes_max(b), replay_send, &a, &events);
-    atomic_fetch_add(&b->replayed_events, events);
-    free(node);
-    if (weft__queue_count(&b->replays) > 0)
-        weft__signal_raise(&b->journal_signal);
-}
-
-typedef struct giving_up {
-    weft_bridge *bridge;
-    uint64_t events;
-} giving_up;
-
-static void row_given_up(const weft__journal_row *row, void *user)
-{
-    giving_up *g = user;
-    weft_bridge *b = g->bridge;
-    uint32_t events = weft__uplink_forget(b->uplink, row);
-    atomic_fetch_add(&b->lost_events, events);
-    g->events += events; /* none: they are with the broker already */
-}
-
-static void journal_trim(weft_bridge *b)
+int64_t weft__journal_turn(weft_bridge *b)
 {
     int64_t now = weft__bridge_mono_ms(b);
-    uint64_t bound = b->opts.journal_max_bytes != 0 ? b->opts.journal_max_bytes : JOURNAL_MAX_BYTES;
-    if (now - b->trimmed_ms < TRIM_MS && b->untrimmed_bytes < bound / 16)
-        return;
-    b->trimmed_ms = now;
-    b->untrimmed_bytes = 0;
-    giving_up g = {.bridge = b};
-    (void)weft__journal_trim(b->journal, weft_clock_wall_ms(b->clock), row_given_up, &g);
-    if (g.events > 0)
-        weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_LOST,
-                                              .status = WEFT_FULL,
-                                              .count = g.events,
-                                              .text = "the journal is at its bound"});
-}
-
-static void state_send(weft_bridge *b)
-{
-    char topic[WEFT__TOPIC_MAX_BYTES];
-    uint8_t *bytes;
-    size_t length;
-    b->state_changed = false;
-    b->state_sent_ms = weft__bridge_mono_ms(b);
-    if (weft__topic_node(topic, b->fabric, WEFT__TREE_STATE, b->node) == WEFT_OK &&
-        weft__node_state_encode(b->state, b->node, atomic_load(&b->epoch), weft_clock_wall_ms(b->clock), &bytes,
-                                &length) == WEFT_OK)
-        weft__bridge_send(b, topic, bytes, length, 1, true);
-}
-
-static void state_show(weft_bridge *b)
-{
-    if (b->opts.anonymous || !b->state_changed || weft__bridge_mono_ms(b) - b->state_sent_ms < STATE_MS)
-        return;
     pthread_mutex_lock(&b->mutex);
-    bool connected = b->connected;
+    bool stopping = b->journal_stopping;
     pthread_mutex_unlock(&b->mutex);
-    if (connected)
-        state_send(b);
-}
-
-weft_status weft__journal_thread_show_state(weft_bridge *b, void *unused)
-{
-    (void)unused;
-    state_send(b);
-    return WEFT_OK;
-}
-
-weft_status weft__journal_thread_birth(weft_bridge *b, void *bytes_out)
-{
-    weft__bytes *out = bytes_out;
-    weft__position positions[PREVIOUS_MAX + WEFT_TOPIC_MAX];
-    size_t count = weft__journal_positions(b->journal, positions, PREVIOUS_MAX + WEFT_TOPIC_MAX), previous = 0;
-    for (size_t i = 0; i < count && previous < PREVIOUS_MAX; i++)
-        if (positions[i].epoch != atomic_load(&b->epoch))
-            positions[previous++] = positions[i];
-    uint8_t *bytes;
-    weft_status st = weft__bridge_live_encode(b, WEFT__LIVE_BIRTH, positions, previous, &bytes, &out->length);
-    if (st == WEFT_OK)
-        out->data = bytes;
-    return st;
-}
-
-weft_status weft__journal_thread_begin_epoch(weft_bridge *b, void *epoch)
-{
-    uint64_t at_least = *(const uint64_t *)epoch, last = 0;
-    weft_status st = weft__journal_last_epoch(b->journal, &last);
-    if (st == WEFT_OK && at_least <= last)
-        at_least = last + 1;
-    if (st == WEFT_OK)
-        st = weft__journal_begin_epoch(b->journal, at_least);
-    if (st != WEFT_OK)
-        return st;
-    weft__node_state_begin_epoch(b->state);
-    weft__intake_begin_epoch(&b->intake, at_least);
-    atomic_store(&b->epoch, at_least);
-    return WEFT_OK;
-}
-
-void *weft__journal_thread(void *bridge)
-{
-    weft_bridge *b = bridge;
-    for (;;) {
-        bool stopping = journal_must_stop(b);
-        calls_run(b);
-        weft__group *groups;
-        while ((groups = weft__intake_take(&b->intake, ROUND_EVENTS)) != NULL) {
-            groups_write(b, groups);
-            acknowledgements_note(b);
-        }
-        acknowledgements_note(b);
-        if (stopping)
-            return NULL;
-        if (b->journal == NULL) /* only a failed write that stop has cut short leaves none */
-            continue;
-        uplink_refill(b);
-        weft__bridge_commands_take(b);
-        replays_answer(b);
-        journal_trim(b);
-        state_show(b);
-        weft__signal_wait(&b->journal_signal, IDLE_MS);
+    calls_run(b);
+    if (stopping) {
+        journal_finish(b, now);
+        return -1;
     }
+    bool more = intake_write(b, now);
+    if (journal_is_ready(b, now))
+        weft__journal_service(b);
+    return more ? 0 : IDLE_MS;
 }
 
 /* Syncs when somebody waits for it, else every SYNC_MS while there is something to sync. */
-void *weft__sync_thread(void *bridge)
+static void journal_sync(weft_bridge *b, int64_t now, bool stopping)
 {
-    weft_bridge *b = bridge;
-    int64_t synced_ms = 0;
-    for (;;) {
-        weft__signal_wait(&b->sync_signal, SYNC_MS);
-        pthread_mutex_lock(&b->mutex);
-        bool stopping = b->sync_stopping;
-        bool waited_for = b->flush_waiters > 0;
-        uint64_t written = b->written_receipt;
-        bool behind = written > b->synced_receipt;
-        pthread_mutex_unlock(&b->mutex);
-        if (behind && (waited_for || stopping || weft__bridge_mono_ms(b) - synced_ms >= SYNC_MS)) {
-            pthread_mutex_lock(&b->journal_mutex);
-            weft_status st = b->journal != NULL ? weft__journal_sync(b->journal) : WEFT_IO;
-            pthread_mutex_unlock(&b->journal_mutex);
-            synced_ms = weft__bridge_mono_ms(b);
-            pthread_mutex_lock(&b->mutex);
-            if (st == WEFT_OK)
-                b->synced_receipt = written;
-            pthread_cond_broadcast(&b->changed);
-            pthread_mutex_unlock(&b->mutex);
-        }
-        if (stopping)
-            return NULL;
-        pthread_mutex_lock(&b->journal_mutex);
-        if (b->journal != NULL)
-            (void)weft__journal_checkpoint(b->journal);
-        pthread_mutex_unlock(&b->journal_mutex);
-    }
+    pthread_mutex_lock(&b->mutex);
+    bool waited_for = b->flush_waiters > 0;
+    uint64_t written = b->written_receipt;
+    bool behind = written > b->synced_receipt;
+    pthread_mutex_unlock(&b->mutex);
+    if (!behind || !(waited_for || stopping || now - b->synced_ms >= SYNC_MS))
+        return;
+    pthread_mutex_lock(&b->journal_mutex);
+    weft_status st = b->journal != NULL ? weft__journal_sync(b->journal) : WEFT_IO;
+    pthread_mutex_unlock(&b->journal_mutex);
+    b->synced_ms = weft__bridge_mono_ms(b);
+    if (st == WEFT_OK)
+        weft__bridge_step(b, WEFT__STEP_SYNCED);
+    pthread_mutex_lock(&b->mutex);
+    if (st == WEFT_OK)
+        b->synced_receipt = written;
+    pthread_cond_broadcast(&b->changed);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+int64_t weft__sync_turn(weft_bridge *b)
+{
+    pthread_mutex_lock(&b->mutex);
+    bool stopping = b->sync_stopping;
+    pthread_mutex_unlock(&b->mutex);
+    journal_sync(b, weft__bridge_mono_ms(b), stopping);
+    if (stopping)
+        return -1;
+    pthread_mutex_lock(&b->journal_mutex);
+    if (b->journal != NULL)
+        (void)weft__journal_checkpoint(b->journal);
+    pthread_mutex_unlock(&b->journal_mutex);
+    return SYNC_MS;
 }

@@ -320,6 +320,7 @@ static void acks_take(weft_bridge *b)
     }
     if (!moved)
         return;
+    weft__bridge_step(b, WEFT__STEP_ACKNOWLEDGED);
     int64_t after;
     if (b->uplink != NULL && weft__uplink_wants_refill(b->uplink, &after))
         weft__signal_raise(&b->journal_signal);
@@ -412,6 +413,7 @@ static bool event_send_one(weft_bridge *b)
         return st == WEFT_TOO_LARGE;
     }
     weft__uplink_sent(b->uplink, &message, token);
+    weft__bridge_step(b, WEFT__STEP_SENT);
     if (!b->wire.beat_due) {
         b->wire.beat_due = true;
         b->wire.beat_ms = weft__bridge_mono_ms(b) + BEAT_AFTER_BURST_MS;
@@ -484,7 +486,7 @@ static void interest_follow(weft_bridge *b)
     connected_set(b, true, b->wire.subscribed, WEFT_OK);
 }
 
-static void goodbye(weft_bridge *b)
+static bool goodbye_say(weft_bridge *b)
 {
     char topic[WEFT__TOPIC_MAX_BYTES];
     uint8_t *bytes = NULL;
@@ -497,12 +499,23 @@ static void goodbye(weft_bridge *b)
     free(bytes);
     if (told)
         control_note(b, token);
-    int64_t deadline = weft__bridge_mono_ms(b) + GOODBYE_MS;
-    while (told && b->wire.control_in_flight > 0 && !atomic_load(&b->link_down) && weft__bridge_mono_ms(b) < deadline) {
-        weft__signal_wait(&b->link_signal, 10);
-        acks_take(b);
+    return told;
+}
+
+/* Says goodbye, then waits for the broker to take it. */
+static int64_t leave(weft_bridge *b)
+{
+    enum { POLL_MS = 10 };
+    int64_t now = weft__bridge_mono_ms(b);
+    if (!b->wire.leaving) {
+        b->wire.leaving = true;
+        b->wire.leave_until_ms = goodbye_say(b) && !b->env.driven ? now + GOODBYE_MS : now;
     }
+    acks_take(b);
+    if (b->wire.control_in_flight > 0 && !atomic_load(&b->link_down) && now < b->wire.leave_until_ms)
+        return POLL_MS;
     b->link_ops->disconnect(b->link);
+    return -1;
 }
 
 static int64_t round_wait_ms(const weft_bridge *b)
@@ -535,19 +548,14 @@ static void round_run(weft_bridge *b)
     beat_send(b);
 }
 
-void *weft__link_thread(void *bridge)
+int64_t weft__link_turn(weft_bridge *b)
 {
-    weft_bridge *b = bridge;
-    for (;;) {
-        pthread_mutex_lock(&b->mutex);
-        bool stopping = b->link_stopping, fenced = b->fenced;
-        pthread_mutex_unlock(&b->mutex);
-        if (stopping)
-            break;
-        if (!fenced)
-            round_run(b);
-        weft__signal_wait(&b->link_signal, fenced ? ROUND_MS : round_wait_ms(b));
-    }
-    goodbye(b);
-    return NULL;
+    pthread_mutex_lock(&b->mutex);
+    bool stopping = b->link_stopping, fenced = b->fenced;
+    pthread_mutex_unlock(&b->mutex);
+    if (stopping)
+        return leave(b);
+    if (!fenced)
+        round_run(b);
+    return fenced ? ROUND_MS : round_wait_ms(b);
 }

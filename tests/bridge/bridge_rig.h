@@ -71,7 +71,7 @@ static inline weft_status host_open(host *h, const weft_bridge_opts *extra)
     opts.journal_path = h->journal[0] != '\0' ? h->journal : NULL;
     opts.on_notice = on_notice;
     opts.user = h;
-    return weft__bridge_create_over(h->bus, &opts, &fake_link, &h->bridge, NULL);
+    return weft__bridge_create_in(h->bus, &opts, &(weft__bridge_env){.link_ops = &fake_link}, &h->bridge, NULL);
 }
 
 static inline host *host_create(fake_broker *broker, const char *name)

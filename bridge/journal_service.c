@@ -1,0 +1,216 @@
+/* bridge/journal_service.c: what the journal thread does beside writing: notes acknowledgements, refills the uplink,
+ * answers replays, trims, shows the node's state and births.
+ *
+ * Whatever finds the file damaged sets journal_damaged; the next turn opens it anew before anything else. */
+#include "bridge/bridge_private.h"
+
+#include "bridge/replay.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TRIM_MS = 10000,
+    STATE_MS = 1000,
+    PREVIOUS_MAX = 64,
+    ANSWERS_WAITING_MAX = 8 * WEFT__REPLAY_MAX_MESSAGES,
+    JOURNAL_MAX_BYTES = 1 << 30, /* what the journal takes for its bound when none is given */
+};
+
+static weft_status checked(weft_bridge *b, weft_status st)
+{
+    if (st == WEFT_CORRUPT)
+        b->journal_damaged = true;
+    return st;
+}
+
+static void acknowledgements_note(weft_bridge *b)
+{
+    weft__position positions[WEFT_TOPIC_MAX];
+    size_t count = weft__uplink_take_acknowledged(b->uplink, positions, WEFT_TOPIC_MAX);
+    for (size_t i = 0; i < count; i++)
+        (void)checked(
+            b, weft__journal_acknowledge(b->journal, positions[i].epoch, positions[i].topic, positions[i].last_seq));
+}
+
+typedef struct refill {
+    weft__uplink *uplink;
+    uint64_t epoch;
+    size_t rows;
+} refill;
+
+static weft_status refill_row(const weft__journal_row *row, void *user)
+{
+    refill *r = user;
+    weft_status st = weft__uplink_refill(r->uplink, row, row->epoch != r->epoch);
+    r->rows += st == WEFT_OK;
+    return st;
+}
+
+static void uplink_refill(weft_bridge *b)
+{
+    enum { ROWS = 512 };
+    int64_t after;
+    if (!weft__uplink_wants_refill(b->uplink, &after))
+        return;
+    refill r = {.uplink = b->uplink, .epoch = atomic_load(&b->epoch)};
+    weft_status st = checked(b, weft__journal_each_pending(b->journal, after, ROWS, refill_row, &r));
+    if (st == WEFT_OK && r.rows < ROWS)
+        weft__uplink_refilled(b->uplink);
+    if (r.rows == ROWS)
+        weft__signal_raise(&b->journal_signal);
+    if (r.rows > 0)
+        weft__signal_raise(&b->link_signal);
+}
+
+typedef struct answering {
+    weft_bridge *bridge;
+    char topic[WEFT__TOPIC_MAX_BYTES];
+} answering;
+
+static void replay_send(void *user, uint8_t *bytes, size_t length)
+{
+    answering *a = user;
+    weft__bridge_send(a->bridge, a->topic, bytes, length, 1, false);
+}
+
+/* A reply is a little larger than the batch in it. */
+static size_t replay_bytes_max(const weft_bridge *b)
+{
+    enum { REPLY_OVERHEAD_BYTES = 256 };
+    size_t limit = atomic_load(&b->payload_max);
+    return limit > REPLY_OVERHEAD_BYTES ? limit - REPLY_OVERHEAD_BYTES : 1;
+}
+
+static void replays_answer(weft_bridge *b)
+{
+    if (weft__queue_count(&b->control) > ANSWERS_WAITING_MAX) /* more would only push each other's parts out */
+        return;
+    weft__node *node = weft__queue_take(&b->replays, 1);
+    if (node == NULL)
+        return;
+    const weft__replay *replay = (const weft__replay *)node;
+    answering a = {.bridge = b};
+    uint64_t events = 0;
+    weft__replay_request request = {.request_id = replay->request_id,
+                                    .epoch = replay->epoch,
+                                    .topic = replay->topic,
+                                    .from_seq = replay->from_seq,
+                                    .to_seq = replay->to_seq,
+                                    .max_messages = replay->max_messages};
+    if (weft__topic_reply(a.topic, b->fabric, replay->to, b->node, replay->request_id) == WEFT_OK)
+        (void)checked(
+            b, weft__replay_answer(b->journal, b->node, &request, replay_bytes_max(b), replay_send, &a, &events));
+    atomic_fetch_add(&b->replayed_events, events);
+    free(node);
+    if (weft__queue_count(&b->replays) > 0)
+        weft__signal_raise(&b->journal_signal);
+}
+
+typedef struct giving_up {
+    weft_bridge *bridge;
+    uint64_t events;
+} giving_up;
+
+static void row_given_up(const weft__journal_row *row, void *user)
+{
+    giving_up *g = user;
+    weft_bridge *b = g->bridge;
+    uint32_t events = weft__uplink_forget(b->uplink, row);
+    atomic_fetch_add(&b->lost_events, events);
+    g->events += events; /* none: they are with the broker already */
+}
+
+static void journal_trim(weft_bridge *b)
+{
+    int64_t now = weft__bridge_mono_ms(b);
+    uint64_t bound = b->opts.journal_max_bytes != 0 ? b->opts.journal_max_bytes : JOURNAL_MAX_BYTES;
+    if (now - b->trimmed_ms < TRIM_MS && b->untrimmed_bytes < bound / 16)
+        return;
+    b->trimmed_ms = now;
+    b->untrimmed_bytes = 0;
+    giving_up g = {.bridge = b};
+    (void)checked(b, weft__journal_trim(b->journal, weft_clock_wall_ms(b->clock), row_given_up, &g));
+    if (g.events > 0)
+        weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_LOST,
+                                              .status = WEFT_FULL,
+                                              .count = g.events,
+                                              .text = "the journal is at its bound"});
+}
+
+static void state_send(weft_bridge *b)
+{
+    char topic[WEFT__TOPIC_MAX_BYTES];
+    uint8_t *bytes;
+    size_t length;
+    b->state_changed = false;
+    b->state_sent_ms = weft__bridge_mono_ms(b);
+    if (weft__topic_node(topic, b->fabric, WEFT__TREE_STATE, b->node) == WEFT_OK &&
+        weft__node_state_encode(b->state, b->node, atomic_load(&b->epoch), weft_clock_wall_ms(b->clock), &bytes,
+                                &length) == WEFT_OK)
+        weft__bridge_send(b, topic, bytes, length, 1, true);
+}
+
+static void state_show(weft_bridge *b)
+{
+    if (b->opts.anonymous || !b->state_changed || weft__bridge_mono_ms(b) - b->state_sent_ms < STATE_MS)
+        return;
+    pthread_mutex_lock(&b->mutex);
+    bool connected = b->connected;
+    pthread_mutex_unlock(&b->mutex);
+    if (connected)
+        state_send(b);
+}
+
+weft_status weft__journal_thread_show_state(weft_bridge *b, void *unused)
+{
+    (void)unused;
+    state_send(b);
+    return WEFT_OK;
+}
+
+weft_status weft__journal_thread_birth(weft_bridge *b, void *bytes_out)
+{
+    weft__bytes *out = bytes_out;
+    weft__position positions[PREVIOUS_MAX + WEFT_TOPIC_MAX];
+    size_t count = weft__journal_positions(b->journal, positions, PREVIOUS_MAX + WEFT_TOPIC_MAX), previous = 0;
+    for (size_t i = 0; i < count && previous < PREVIOUS_MAX; i++)
+        if (positions[i].epoch != atomic_load(&b->epoch))
+            positions[previous++] = positions[i];
+    uint8_t *bytes;
+    weft_status st = weft__bridge_live_encode(b, WEFT__LIVE_BIRTH, positions, previous, &bytes, &out->length);
+    if (st == WEFT_OK)
+        out->data = bytes;
+    return st;
+}
+
+weft_status weft__journal_thread_begin_epoch(weft_bridge *b, void *epoch)
+{
+    uint64_t at_least = *(const uint64_t *)epoch, last = 0;
+    weft_status st = weft__journal_last_epoch(b->journal, &last);
+    if (st == WEFT_OK && at_least <= last)
+        at_least = last + 1;
+    if (st == WEFT_OK)
+        st = weft__journal_begin_epoch(b->journal, at_least);
+    if (st != WEFT_OK)
+        return st;
+    weft__node_state_begin_epoch(b->state);
+    weft__intake_begin_epoch(&b->intake, at_least);
+    atomic_store(&b->epoch, at_least);
+    return WEFT_OK;
+}
+
+void weft__journal_service(weft_bridge *b)
+{
+    acknowledgements_note(b);
+    uplink_refill(b);
+    weft__bridge_commands_take(b);
+    replays_answer(b);
+    journal_trim(b);
+    state_show(b);
+}
+
+void weft__journal_service_finish(weft_bridge *b)
+{
+    acknowledgements_note(b);
+}
