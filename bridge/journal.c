@@ -11,7 +11,6 @@
 
 #include <sqlite3.h>
 #include <stdlib.h>
-#include <string.h>
 
 static const uint64_t default_max_bytes = UINT64_C(1) << 30;
 static const uint64_t default_retention_ms = UINT64_C(7) * 24 * 3600 * 1000;
@@ -123,20 +122,6 @@ weft_status weft__journal_begin_epoch(weft__journal *j, uint64_t epoch)
 
 /* ---- append and acknowledge ---- */
 
-static weft_status mark_store(weft__journal *j, const weft__feed_mark *mark)
-{
-    sqlite3_stmt *stmt = j->sql[WEFT__SQL_FEED_STORE];
-    (void)sqlite3_bind_text(stmt, 1, mark->feed, -1, SQLITE_STATIC);
-    (void)sqlite3_bind_int64(stmt, 2, (sqlite3_int64)mark->line);
-    if (mark->state == NULL)
-        (void)sqlite3_bind_null(stmt, 3);
-    else
-        (void)sqlite3_bind_blob64(stmt, 3, mark->state, mark->state_bytes, SQLITE_STATIC);
-    weft_status st = weft__journal_run(j, WEFT__SQL_FEED_STORE, NULL, 0);
-    (void)sqlite3_clear_bindings(stmt); /* they pointed into the caller's memory */
-    return st;
-}
-
 weft_status weft__journal_append(weft__journal *j, weft__journal_row *rows, size_t row_count,
                                  const weft__feed_mark *marks, size_t mark_count)
 {
@@ -152,7 +137,7 @@ weft_status weft__journal_append(weft__journal *j, weft__journal_row *rows, size
     for (size_t i = 0; i < row_count && st == WEFT_OK; i++)
         st = weft__row_insert(j, &rows[i]);
     for (size_t i = 0; i < mark_count && st == WEFT_OK; i++)
-        st = mark_store(j, &marks[i]);
+        st = weft__feed_store(j, &marks[i]);
     st = weft__journal_end(j, st);
     if (st != WEFT_OK)
         j->last_id = last_id;
@@ -209,38 +194,6 @@ uint64_t weft__journal_acknowledged(weft__journal *j, uint64_t epoch, weft_topic
 {
     const weft__stream *s = weft__stream_find(j, epoch, topic);
     return s == NULL ? 0 : s->totals.acked_seq;
-}
-
-static weft_status feed_read(sqlite3_stmt *stmt, uint64_t *ret_line, char **ret_state, size_t *ret_state_bytes)
-{
-    size_t length = (size_t)sqlite3_column_bytes(stmt, 1);
-    char *state = NULL;
-    if (sqlite3_column_type(stmt, 1) != SQLITE_NULL) {
-        state = malloc(length + 1);
-        if (state == NULL)
-            return WEFT_NO_MEMORY;
-        if (length > 0)
-            memcpy(state, sqlite3_column_blob(stmt, 1), length);
-        state[length] = '\0';
-    }
-    *ret_line = (uint64_t)sqlite3_column_int64(stmt, 0);
-    *ret_state = state;
-    *ret_state_bytes = length;
-    return WEFT_OK;
-}
-
-weft_status weft__journal_feed(weft__journal *j, const char *feed, uint64_t *ret_line, char **ret_state,
-                               size_t *ret_state_bytes)
-{
-    sqlite3_stmt *stmt = j->sql[WEFT__SQL_FEED_LOAD];
-    (void)sqlite3_bind_text(stmt, 1, feed, -1, SQLITE_STATIC);
-    int rc = sqlite3_step(stmt);
-    weft_status st = rc == SQLITE_DONE ? WEFT_NOT_FOUND : weft__journal_result(j, rc);
-    if (st == WEFT_OK)
-        st = feed_read(stmt, ret_line, ret_state, ret_state_bytes);
-    (void)sqlite3_reset(stmt);
-    (void)sqlite3_clear_bindings(stmt);
-    return st;
 }
 
 void weft__journal_get_stats(weft__journal *j, weft__journal_stats *ret)

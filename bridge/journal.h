@@ -48,7 +48,14 @@ typedef struct weft__feed_mark {
     uint64_t line;
     const char *state; /* opaque to the journal; NULL: leaves the stored one */
     size_t state_bytes;
+    int64_t touched_ms; /* when, by the publisher's clock */
 } weft__feed_mark;
+
+/* A mark is kept for as long as its feed comes back within FEED_KEPT_MS of the last time: beyond that the oldest go,
+ * once there are more than FEEDS_MAX. While none is that old, feeds without a mark are turned away (weft__journal_feed
+ * says FULL); marks of such as do not ask are stored up to twice that number, then the oldest go. */
+enum { WEFT__FEEDS_MAX = 10000 };
+#define WEFT__FEED_KEPT_MS (INT64_C(90) * 24 * 3600 * 1000)
 
 /* Opens or creates. A damaged file is moved aside to PATH.damaged-N and *ret_damaged says so; rows that can still be
  * read are carried over. reason, if not NULL, gets a text (static or owned by the journal's thread) on failure.
@@ -102,13 +109,15 @@ size_t weft__journal_positions(weft__journal *j, weft__position *positions, size
 /* The seq up to which a stream is acknowledged; 0 if none. */
 uint64_t weft__journal_acknowledged(weft__journal *j, uint64_t epoch, weft_topic topic);
 
-/* Reads a feed's mark. Ownership: *ret_state is malloc'ed (NULL when there is none). Returns OK or NOT_FOUND. */
+/* Reads a feed's mark. Ownership: *ret_state is malloc'ed (NULL when there is none). Returns OK, NOT_FOUND, or FULL: it
+ * has none, and there is no room for one. */
 weft_status weft__journal_feed(weft__journal *j, const char *feed, uint64_t *ret_line, char **ret_state,
                                size_t *ret_state_bytes);
 
 /* Deletes what retention no longer keeps: acknowledged rows first by age, then, while the rows exceed max_bytes, the
  * oldest acknowledged, then the oldest pending of the lowest priority, each of which is told to on_lost (may be NULL)
- * once it is gone, with bytes NULL. For their age a call deletes some thousand rows at most; the next goes on. */
+ * once it is gone, with bytes NULL. For their age a call deletes some thousand rows at most; the next goes on. Forgets
+ * old feeds, too. */
 typedef void (*weft__journal_lost_fn)(const weft__journal_row *row, void *user);
 weft_status weft__journal_trim(weft__journal *j, int64_t now_ms, weft__journal_lost_fn on_lost, void *user);
 

@@ -18,7 +18,7 @@
 
 enum {
     APPLICATION_ID = 0x77656674, /* "weft" */
-    SCHEMA_VERSION = 1,
+    SCHEMA_VERSION = 2,
     BUSY_MS = 2000, /* for a user's own sqlite3 at work on the file; the checkpointer is kept apart by write_lock */
 };
 
@@ -34,7 +34,13 @@ static const char schema[] =
     " last_id INTEGER NOT NULL, row_count INTEGER NOT NULL, row_bytes INTEGER NOT NULL, pending_rows INTEGER NOT NULL,"
     " pending_events INTEGER NOT NULL, PRIMARY KEY(epoch, topic)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE epochs(epoch INTEGER PRIMARY KEY) STRICT;"
-    "CREATE TABLE feeds(feed TEXT PRIMARY KEY, line INTEGER NOT NULL, state BLOB) STRICT;";
+    "CREATE TABLE feeds(feed TEXT PRIMARY KEY, line INTEGER NOT NULL, state BLOB,"
+    " touched_ms INTEGER NOT NULL DEFAULT 0) STRICT;";
+
+/* What makes version N + 1 of a journal of version N. */
+static const char *const migrations[SCHEMA_VERSION] = {
+    [1] = "ALTER TABLE feeds ADD COLUMN touched_ms INTEGER NOT NULL DEFAULT 0;",
+};
 
 static const char *const statements[] = {
 #define X(name, text) text,
@@ -168,8 +174,8 @@ static int integer_read(sqlite3 *db, const char *sql, int64_t *ret)
     return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-/* Whether the file is ours to use. *ret_fresh: it is empty. */
-static weft_status file_identify(weft__journal *j, bool *ret_fresh, const char **reason)
+/* Whether the file is ours to use. *ret_version: of its schema; 0: it is empty. */
+static weft_status file_identify(weft__journal *j, int64_t *ret_version, const char **reason)
 {
     int64_t application = 0, version = 0, tables = 0;
     int rc = integer_read(j->db, "PRAGMA application_id", &application);
@@ -179,8 +185,8 @@ static weft_status file_identify(weft__journal *j, bool *ret_fresh, const char *
         rc = integer_read(j->db, "SELECT count(*) FROM sqlite_schema", &tables);
     if (rc != SQLITE_OK)
         return weft__journal_result(j, rc);
-    *ret_fresh = application == 0 && version == 0 && tables == 0;
-    if (!*ret_fresh && application != APPLICATION_ID) {
+    bool fresh = application == 0 && version == 0 && tables == 0;
+    if (!fresh && application != APPLICATION_ID) {
         *reason = "the journal's path names a database of another program";
         return WEFT_INVALID;
     }
@@ -188,19 +194,26 @@ static weft_status file_identify(weft__journal *j, bool *ret_fresh, const char *
         *reason = "the journal was written by a newer version of weft";
         return WEFT_UNSUPPORTED;
     }
+    if (!fresh && version < 1)
+        return weft__journal_result(j, SQLITE_CORRUPT);
+    *ret_version = version;
     return WEFT_OK;
 }
 
-static weft_status schema_create(weft__journal *j)
+static weft_status schema_make(weft__journal *j, int64_t version)
 {
-    char version[96];
-    (void)snprintf(version, sizeof version, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+    char finish[96];
+    (void)snprintf(finish, sizeof finish, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
                    APPLICATION_ID, SCHEMA_VERSION);
     int rc = sqlite3_exec(j->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-    if (rc == SQLITE_OK)
+    if (rc == SQLITE_OK && version == 0)
         rc = sqlite3_exec(j->db, schema, NULL, NULL, NULL);
+    for (; rc == SQLITE_OK && version > 0 && version < SCHEMA_VERSION; version++)
+        rc = sqlite3_exec(j->db, migrations[version], NULL, NULL, NULL);
+    if (rc == SQLITE_ERROR) /* a table is missing or not as we made it */
+        rc = SQLITE_CORRUPT;
     if (rc == SQLITE_OK)
-        rc = sqlite3_exec(j->db, version, NULL, NULL, NULL);
+        rc = sqlite3_exec(j->db, finish, NULL, NULL, NULL);
     return weft__journal_result(j, rc);
 }
 
@@ -263,19 +276,19 @@ static weft_status checkpointer_open(weft__journal *j)
 
 static weft_status database_open(weft__journal *j, bool check, const char **reason)
 {
-    bool fresh = false;
+    int64_t version = 0;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (j->path == NULL ? SQLITE_OPEN_MEMORY : 0);
     int rc = sqlite3_open_v2(j->path == NULL ? ":memory:" : j->path, &j->db, flags, j->disk->vfs);
     if (rc != SQLITE_OK)
         return weft__journal_result(j, rc);
     (void)sqlite3_extended_result_codes(j->db, 1);
-    weft_status st = file_identify(j, &fresh, reason);
+    weft_status st = file_identify(j, &version, reason);
     if (st == WEFT_OK)
         st = connection_tune(j);
-    if (st == WEFT_OK && fresh)
-        st = schema_create(j);
-    else if (st == WEFT_OK && check)
+    if (st == WEFT_OK && version > 0 && check)
         st = pages_check(j);
+    if (st == WEFT_OK && version < SCHEMA_VERSION)
+        st = schema_make(j, version);
     if (st == WEFT_OK)
         st = statements_prepare(j);
     if (st == WEFT_OK)

@@ -3,6 +3,7 @@
  *   journal.c          open, close, append, acknowledge, epochs, feeds, positions, statistics
  *   journal_db.c       the connection, the schema, the statements, transactions
  *   journal_stream.c   what is known of each stream, kept in memory and stored with every transaction
+ *   journal_feed.c     how far feeds have come
  *   journal_row.c      one row in and out, with its checks
  *   journal_read.c     the walks for sending and for replays
  *   journal_trim.c     retention
@@ -50,9 +51,14 @@ typedef struct sqlite3_stmt sqlite3_stmt;
     X(EPOCH_LAST, "SELECT coalesce(max(epoch), 0) FROM epochs")                                                        \
     X(EPOCH_STORE, "INSERT INTO epochs VALUES(?1)")                                                                    \
     X(EPOCH_DELETE, "DELETE FROM epochs WHERE epoch < ?1")                                                             \
-    X(FEED_STORE, "INSERT INTO feeds VALUES(?1, ?2, ?3) ON CONFLICT(feed) DO UPDATE "                                  \
-                  "SET line = excluded.line, state = coalesce(excluded.state, state)")                                 \
-    X(FEED_LOAD, "SELECT line, state FROM feeds WHERE feed = ?1")
+    X(FEED_STORE, "INSERT INTO feeds VALUES(?1, ?2, ?3, ?4) ON CONFLICT(feed) DO UPDATE "                              \
+                  "SET line = excluded.line, state = coalesce(excluded.state, state), touched_ms = "                   \
+                  "max(excluded.touched_ms, touched_ms)")                                                              \
+    X(FEED_LOAD, "SELECT line, state FROM feeds WHERE feed = ?1")                                                      \
+    X(FEED_COUNT, "SELECT count(*) FROM feeds")                                                                        \
+    X(FEED_DATE, "UPDATE feeds SET touched_ms = ?1 WHERE touched_ms <= 0")                                             \
+    X(FEED_FORGET, "DELETE FROM feeds WHERE feed IN (SELECT feed FROM feeds WHERE touched_ms < ?1 "                    \
+                   "ORDER BY touched_ms LIMIT ?2)")
 
 typedef enum weft__sql {
 #define X(name, text) WEFT__SQL_##name,
@@ -161,6 +167,13 @@ void weft__stream_touch(weft__stream *s);
 weft_status weft__streams_store(weft__journal *j);
 void weft__streams_committed(weft__journal *j);
 void weft__streams_rolled_back(weft__journal *j);
+
+/* ---- journal_feed.c ---- */
+
+/* Inside a transaction. */
+weft_status weft__feed_store(weft__journal *j, const weft__feed_mark *mark);
+/* Inside a transaction. Forgets feeds as journal.h says. */
+weft_status weft__feeds_trim(weft__journal *j, int64_t now_ms);
 
 /* ---- journal_row.c ---- */
 

@@ -155,11 +155,20 @@ static weft_status epoch_carry(weft__journal *to, sqlite3_stmt *stmt)
 static weft_status feed_carry(weft__journal *to, sqlite3_stmt *stmt)
 {
     sqlite3_stmt *store = to->sql[WEFT__SQL_FEED_STORE];
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < sqlite3_column_count(stmt); i++)
         (void)sqlite3_bind_value(store, i + 1, sqlite3_column_value(stmt, i));
     weft_status st = weft__journal_run(to, WEFT__SQL_FEED_STORE, NULL, 0);
     (void)sqlite3_clear_bindings(store);
     return st;
+}
+
+/* Whether the damaged journal is of a version that says when feeds moved. */
+static bool feeds_dated(salvage *v)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(v->from, "SELECT touched_ms FROM feeds", -1, &stmt, NULL);
+    (void)sqlite3_finalize(stmt);
+    return rc == SQLITE_OK;
 }
 
 static weft_status all_carry(salvage *v)
@@ -173,7 +182,10 @@ static weft_status all_carry(salvage *v)
     if (st == WEFT_OK)
         st = records_carry(v, "SELECT max(epoch) FROM epochs HAVING max(epoch) > 0", epoch_carry);
     if (st == WEFT_OK)
-        st = records_carry(v, "SELECT feed, line, state FROM feeds", feed_carry);
+        st = records_carry(v,
+                           feeds_dated(v) ? "SELECT feed, line, state, touched_ms FROM feeds"
+                                          : "SELECT feed, line, state, 0 FROM feeds",
+                           feed_carry);
     return st;
 }
 

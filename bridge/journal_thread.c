@@ -85,7 +85,7 @@ static bool journal_is_ready(weft_bridge *b, int64_t now)
 
 /* ---- writing ---- */
 
-static weft_status marks_collect(weft__unwritten *u)
+static weft_status marks_collect(weft__unwritten *u, int64_t now_ms)
 {
     size_t count = 0;
     for (const weft__group *g = u->groups; g != NULL; g = g->next)
@@ -98,7 +98,7 @@ static weft_status marks_collect(weft__unwritten *u)
     for (const weft__group *g = u->groups; g != NULL; g = g->next)
         if (g->has_mark)
             u->marks[u->mark_count++] =
-                (weft__feed_mark){g->mark.feed, g->mark.line, g->mark.state, g->mark.state_bytes};
+                (weft__feed_mark){g->mark.feed, g->mark.line, g->mark.state, g->mark.state_bytes, now_ms};
     return WEFT_OK;
 }
 
@@ -107,7 +107,7 @@ static weft_status unwritten_encode(weft_bridge *b)
     weft__unwritten *u = &b->unwritten;
     if (u->encoded)
         return WEFT_OK;
-    weft_status st = u->marks == NULL ? marks_collect(u) : WEFT_OK;
+    weft_status st = u->marks == NULL ? marks_collect(u, weft_clock_wall_ms(b->clock)) : WEFT_OK;
     if (st == WEFT_OK)
         st = weft__batcher_build(&b->batcher, u->groups, &u->rows, &u->row_count);
     u->encoded = st == WEFT_OK;

@@ -16,6 +16,7 @@ enum {
 
 typedef struct trim {
     weft__journal *j;
+    int64_t now_ms;
     int64_t cutoff_ms;
     size_t aged;    /* deleted for their age since the call began */
     size_t deleted; /* in this transaction */
@@ -197,13 +198,15 @@ static weft_status trim_transaction(trim *t)
         st = trim_oversize(t);
     if (st == WEFT_OK)
         st = streams_forget(t->j);
+    if (st == WEFT_OK)
+        st = weft__feeds_trim(t->j, t->now_ms);
     return weft__journal_end(t->j, st);
 }
 
 weft_status weft__journal_trim(weft__journal *j, int64_t now_ms, weft__journal_lost_fn on_lost, void *user)
 {
     int64_t kept_ms = j->retention_ms > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)j->retention_ms;
-    trim t = {.j = j, .cutoff_ms = now_ms > INT64_MIN / 2 ? now_ms - kept_ms : INT64_MIN};
+    trim t = {.j = j, .now_ms = now_ms, .cutoff_ms = now_ms > INT64_MIN / 2 ? now_ms - kept_ms : INT64_MIN};
     weft_status st;
     do {
         st = trim_transaction(&t);

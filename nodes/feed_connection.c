@@ -182,7 +182,9 @@ static void greeting_answer(feed_connection *c)
     size_t state_bytes = 0;
     weft_status st = c->context->ops->feed(c->context->ops_user, c->greeting, &line, &state, &state_bytes);
     if (st != WEFT_OK && st != WEFT_NOT_FOUND) {
-        feed_answers_refuse_greeting(&c->answers, weft_status_text(st));
+        feed_answers_refuse_greeting(&c->answers, st == WEFT_FULL
+                                                      ? "too many feeds are remembered; use a name again, not a new one"
+                                                      : weft_status_text(st));
         feed_connection_stop(c);
         return;
     }

@@ -98,15 +98,15 @@ static void commits_marks_with_their_rows(void)
     size_t bytes;
     CU_ASSERT_EQUAL(weft__journal_feed(r.journal, "feed", &line, &state, &bytes), WEFT_NOT_FOUND);
     weft__journal_row row = row_of(WEFT_TOPIC_COST, 1);
-    weft__feed_mark marks[] = {{"feed", 10, "a\0b", 3}, {"other", 4, NULL, 0}};
+    weft__feed_mark marks[] = {{"feed", 10, "a\0b", 3, 0}, {"other", 4, NULL, 0, 0}};
     CU_ASSERT_EQUAL(weft__journal_append(r.journal, &row, 1, marks, 2), WEFT_OK);
     assert_feed(&r, "feed", 10, "a\0b", 3);
     assert_feed(&r, "other", 4, NULL, 0);
-    weft__feed_mark ahead = {"feed", 20, NULL, 0}; /* a mark alone, keeping the state */
+    weft__feed_mark ahead = {"feed", 20, NULL, 0, 0}; /* a mark alone, keeping the state */
     CU_ASSERT_EQUAL(weft__journal_append(r.journal, NULL, 0, &ahead, 1), WEFT_OK);
     CU_ASSERT_EQUAL_FATAL(rig_reopen(&r), WEFT_OK);
     assert_feed(&r, "feed", 20, "a\0b", 3);
-    weft__feed_mark emptied = {"feed", 21, "", 0};
+    weft__feed_mark emptied = {"feed", 21, "", 0, 0};
     CU_ASSERT_EQUAL(weft__journal_append(r.journal, NULL, 0, &emptied, 1), WEFT_OK);
     assert_feed(&r, "feed", 21, "", 0);
     rig_fini(&r);
@@ -119,7 +119,7 @@ static void stores_nothing_of_a_failed_append(void)
     append_range(&r, WEFT_TOPIC_COST, 1, 1);
     /* The second is found to be at fault after the first was written. */
     weft__journal_row rows[] = {row_of(WEFT_TOPIC_COST, 2), row_of(WEFT_TOPIC_TOOL, 3), row_of(WEFT_TOPIC_COST, 1)};
-    weft__feed_mark mark = {"feed", 9, "state", 5};
+    weft__feed_mark mark = {"feed", 9, "state", 5, 0};
     CU_ASSERT_EQUAL(weft__journal_append(r.journal, rows, 3, &mark, 1), WEFT_INVALID);
     uint64_t line;
     char *state;
@@ -529,10 +529,10 @@ static void refuses_paths_that_are_not_a_journal(void)
                     WEFT_IO);
     CU_ASSERT_PTR_NOT_NULL(reason);
     /* The header of a SQLite file: user_version at 60, application id at 68, both big-endian. */
-    file_patch(r.path, 60, "\0\0\0\x2", 4);
+    file_patch(r.path, 60, "\0\0\0\x63", 4);
     CU_ASSERT_EQUAL(rig_open(&r), WEFT_UNSUPPORTED);
     CU_ASSERT_PTR_NOT_NULL(strstr(r.reason, "newer"));
-    file_patch(r.path, 60, "\0\0\0\x1", 4);
+    file_patch(r.path, 60, "\0\0\0\x2", 4);
     CU_ASSERT_EQUAL(rig_reopen(&r), WEFT_OK);
     rig_close(&r);
     file_patch(r.path, 68, "abcd", 4);

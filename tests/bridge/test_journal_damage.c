@@ -247,7 +247,7 @@ static void leave_closed(rig *r)
         row.length = 600;
         CU_ASSERT_EQUAL_FATAL(weft__journal_append(r->journal, &row, 1, NULL, 0), WEFT_OK);
     }
-    weft__feed_mark mark = {"feed", 12, "state", 5};
+    weft__feed_mark mark = {"feed", 12, "state", 5, 0};
     CU_ASSERT_EQUAL(weft__journal_append(r->journal, NULL, 0, &mark, 1), WEFT_OK);
     CU_ASSERT_EQUAL(weft__journal_begin_epoch(r->journal, RIG_EPOCH + 7), WEFT_OK);
     CU_ASSERT_EQUAL(weft__journal_acknowledge(r->journal, RIG_EPOCH, WEFT_TOPIC_COST, 300), WEFT_OK);

@@ -113,7 +113,8 @@ weft_status weft_bridge_publish_group(weft_bridge *b, const weft_event *const *e
 uint64_t weft_bridge_written(weft_bridge *b);
 
 /* Reads a feed's stored mark. Ownership: *ret_state is malloc'ed, NULL if none. Blocks for a read of the journal.
- * Returns OK, or NOT_FOUND (line 0, no state). */
+ * A mark is remembered for at least 90 days after its feed last moved.
+ * Returns OK, NOT_FOUND (line 0, no state), or FULL: it has none, and 10,000 others moved in the last 90 days. */
 weft_status weft_bridge_feed(weft_bridge *b, const char *feed, uint64_t *ret_line, char **ret_state,
                              size_t *ret_state_bytes);
 
