@@ -189,30 +189,29 @@ enum {
     NUMBER_MAX = 999
 };
 
-#define ROW_OF(row_type, member, json, misfit_fn)                                                                      \
-    [WEFT_##row_type] = {                                                                                              \
-        .type = WEFT_##row_type,                                                                                       \
-        .name = #member,                                                                                               \
-        .json_name = json,                                                                                             \
-        .topic = (weft_topic)TOPIC_OF_##member,                                                                        \
-        .number = NUMBER_OF_##member,                                                                                  \
-        .fields = member,                                                                                              \
-        .field_count = COUNT(member) - 1,                                                                              \
-        .misfit = misfit_fn,                                                                                           \
-    }
-#define ROW(type, member, json) ROW_OF(type, member, json, NULL)
+#define ROW_OF(row_type, member, json, ...)                                                                            \
+    [WEFT_##row_type] = {.type = WEFT_##row_type,                                                                      \
+                         .name = #member,                                                                              \
+                         .json_name = json,                                                                            \
+                         .topic = (weft_topic)TOPIC_OF_##member,                                                       \
+                         .number = NUMBER_OF_##member,                                                                 \
+                         .fields = member,                                                                             \
+                         .field_count = COUNT(member) - 1,                                                             \
+                         __VA_ARGS__}
+#define ROW(type, member, json)                 ROW_OF(type, member, json, .misfit = NULL)
+#define LASTS(type, member, json, end_type, id) ROW_OF(type, member, json, .ended_by = WEFT_##end_type, .ended_id = id)
 
 static const weft_schema rows[WEFT_EVENT_TYPE_COUNT] = {
-    ROW(TOOL_CALL_START, tool_call_start, "toolCallStart"),
+    LASTS(TOOL_CALL_START, tool_call_start, "toolCallStart", TOOL_CALL_END, "call_id"),
     ROW(TOOL_CALL_END, tool_call_end, "toolCallEnd"),
-    ROW(LLM_REQUEST_START, llm_request_start, "llmRequestStart"),
+    LASTS(LLM_REQUEST_START, llm_request_start, "llmRequestStart", LLM_RESPONSE_END, "request_id"),
     ROW(LLM_RESPONSE_END, llm_response_end, "llmResponseEnd"),
-    ROW(AGENT_START, agent_start, "agentStart"),
+    LASTS(AGENT_START, agent_start, "agentStart", AGENT_END, "agent_id"),
     ROW(AGENT_END, agent_end, "agentEnd"),
     ROW(AGENT_ERROR, agent_error, "agentError"),
-    ROW(SESSION_START, session_start, "sessionStart"),
+    LASTS(SESSION_START, session_start, "sessionStart", SESSION_END, "session_id"),
     ROW(SESSION_END, session_end, "sessionEnd"),
-    ROW_OF(SESSION_STATUS_CHANGED, session_status_changed, "sessionStatusChanged", misfit_of_status),
+    ROW_OF(SESSION_STATUS_CHANGED, session_status_changed, "sessionStatusChanged", .misfit = misfit_of_status),
     ROW(SESSION_MUTATION, session_mutation, "sessionMutation"),
     ROW(TOKEN_USAGE, token_usage, "tokenUsage"),
     ROW(BUDGET_EXHAUSTED, budget_exhausted, "budgetExhausted"),
@@ -247,6 +246,14 @@ const weft_schema *weft_schema_by_name(const char *name)
     for (size_t i = WEFT_EVENT_NONE + 1; name != NULL && i < COUNT(rows); i++)
         if (rows[i].name[0] == name[0] && (strcmp(rows[i].name, name) == 0 || strcmp(rows[i].json_name, name) == 0))
             return &rows[i];
+    return NULL;
+}
+
+const weft_field *weft_schema_field(const weft_schema *schema, const char *name)
+{
+    for (size_t i = 0; i < schema->field_count; i++)
+        if (strcmp(schema->fields[i].name, name) == 0)
+            return &schema->fields[i];
     return NULL;
 }
 

@@ -123,6 +123,30 @@ static void a_field_is_where_its_struct_has_it(void)
     CU_ASSERT_EQUAL(*(const uint64_t *)(const void *)((const char *)&event + schema->fields[4].offset), 77);
 }
 
+static void what_lasts_is_ended_by_a_variant_with_the_same_id(void)
+{
+    unsigned lasting = 0;
+    for (int type = 1; type < WEFT_EVENT_TYPE_COUNT; type++) {
+        const weft_schema *begin = weft_schema_of((weft_event_type)type);
+        CU_ASSERT_EQUAL(begin->ended_by != WEFT_EVENT_NONE, begin->ended_id != NULL);
+        if (begin->ended_by == WEFT_EVENT_NONE)
+            continue;
+        const weft_schema *end = weft_schema_of(begin->ended_by);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(end);
+        const weft_field *id = weft_schema_field(begin, begin->ended_id);
+        const weft_field *end_id = weft_schema_field(end, begin->ended_id);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(id);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(end_id);
+        CU_ASSERT_TRUE(id->kind == WEFT_FIELD_ID && end_id->kind == WEFT_FIELD_ID);
+        CU_ASSERT_EQUAL(begin->topic, end->topic);
+        CU_ASSERT_EQUAL(end->ended_by, WEFT_EVENT_NONE);
+        lasting++;
+    }
+    CU_ASSERT_EQUAL(lasting, 4);
+    CU_ASSERT_PTR_NULL(weft_schema_field(weft_schema_of(WEFT_TOOL_CALL_START), "call"));
+}
+
 SUITE(core_schema, CASE(every_type_has_a_row), CASE(rows_are_found_by_number_and_name),
       CASE(what_is_unknown_has_no_row), CASE(fields_are_named_and_distinct), CASE(the_envelope_is_all_there),
-      CASE(variants_show_the_ids_they_share_with_the_envelope), CASE(a_field_is_where_its_struct_has_it))
+      CASE(variants_show_the_ids_they_share_with_the_envelope), CASE(a_field_is_where_its_struct_has_it),
+      CASE(what_lasts_is_ended_by_a_variant_with_the_same_id))

@@ -44,6 +44,10 @@ typedef struct weft_schema {
     unsigned number; /* of the payload field on the wire */
     const weft_field *fields;
     size_t field_count;
+    /* Of a variant that begins something which lasts: the variant that ends it, and the name of the field in both that
+     * says what. WEFT_EVENT_NONE and NULL for all others. */
+    weft_event_type ended_by;
+    const char *ended_id;
     /* At publish: name of a field that does not go with the others, NULL if there is none. May be NULL itself. */
     const char *(*misfit)(const weft_event *event);
 } weft_schema;
@@ -53,6 +57,9 @@ const weft_schema *weft_schema_of(weft_event_type type);
 const weft_schema *weft_schema_by_number(unsigned number);
 /* Accepts snake_case and lowerCamelCase. */
 const weft_schema *weft_schema_by_name(const char *name);
+
+/* A field of a variant by its snake_case name, NULL if it has none of that name. Ownership: static. Threads: any. */
+const weft_field *weft_schema_field(const weft_schema *schema, const char *name);
 
 /* The scalar fields of the envelope (source … flags; without tags, attributes, id.node and id.epoch). */
 const weft_field *weft_envelope_fields(size_t *ret_count);
