@@ -18,6 +18,10 @@ extern "C" {
 
 typedef struct weft_bridge weft_bridge;
 
+/* Attributes of events made up here (WEFT_FLAG_SYNTHETIC): why an end was, and why it is taken back. */
+#define WEFT_ATTRIBUTE_CLOSED     "weft.closed"
+#define WEFT_ATTRIBUTE_STILL_OPEN "weft.still_open"
+
 typedef enum weft_notice_kind {
     WEFT_NOTICE_CONNECTED,
     WEFT_NOTICE_DISCONNECTED,    /* status and text say why; reconnects by itself */
