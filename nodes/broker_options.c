@@ -1,50 +1,85 @@
 /* nodes/broker_options.c: checks at the command line what would otherwise fail later, in the background. */
 #include "nodes/broker_options.h"
 
+#include "nodes/secret_file.h"
+
 #include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
-static bool password_read(const args *a, const char *path, char *out, size_t room)
+/* An option, else what the environment says where the command has the option at all. */
+static const char *setting(const args *a, const char *name, const char *variable)
 {
-    FILE *file = fopen(path, "re");
-    if (file == NULL || fgets(out, (int)room, file) == NULL) {
-        args_usage(a, "--password-file: cannot read a line of %s: %s.", path,
-                   file != NULL ? "it is empty" : strerror(errno));
-        if (file != NULL)
-            (void)fclose(file);
+    const option_row *row = a->command->options;
+    while (row->name != NULL && strcmp(row->name, name) != 0)
+        row++;
+    const char *value = row->name != NULL ? getenv(variable) : NULL;
+    return args_text(a, name, value != NULL && *value != '\0' ? value : NULL);
+}
+
+static bool password_copy(const args *a, const char *value, broker_options *ret)
+{
+    size_t length = strlen(value);
+    if (length >= sizeof ret->password) {
+        args_usage(a, "$WEFT_PASSWORD has more than %zu bytes.", sizeof ret->password - 1);
         return false;
     }
-    (void)fclose(file);
-    size_t length = strcspn(out, "\r\n");
-    if (length + 1 == room) {
-        args_usage(a, "--password-file: the first line of %s has more than %zu bytes.", path, room - 2);
-        return false;
-    }
-    out[length] = '\0';
+    memcpy(ret->password, value, length + 1);
     return true;
 }
 
-static bool files_readable(const args *a)
+/* A file that was named on the command line wins over the environment. */
+static bool password_read(const args *a, broker_options *ret)
 {
-    static const char *const names[] = {"ca", "cert", "key"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *path = args_text(a, names[i], NULL);
-        if (path != NULL && access(path, R_OK) != 0) {
-            args_usage(a, "--%s: cannot read %s: %s.", names[i], path, strerror(errno));
+    char error[PATH_MAX + 256];
+    const char *path = setting(a, "password-file", "WEFT_PASSWORD_FILE"), *value = NULL;
+    if (args_count(a, "password-file") == 0 && setting(a, "user", "WEFT_USER") != NULL)
+        value = getenv("WEFT_PASSWORD");
+    if (value != NULL && *value != '\0')
+        return password_copy(a, value, ret);
+    if (path == NULL || secret_file_read(path, ret->password, sizeof ret->password, error, sizeof error))
+        return true;
+    args_usage(a, "--password-file: %s.", error);
+    return false;
+}
+
+static bool files_readable(const args *a, const broker_options *o)
+{
+    const struct {
+        const char *name, *path;
+    } files[] = {{"ca", o->ca_file}, {"cert", o->cert_file}};
+    char error[PATH_MAX + 256];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (files[i].path != NULL && access(files[i].path, R_OK) != 0) {
+            args_usage(a, "--%s: cannot read %s: %s.", files[i].name, files[i].path, strerror(errno));
             return false;
         }
-    }
-    return true;
+    if (o->key_file == NULL || secret_file_check(o->key_file, error, sizeof error))
+        return true;
+    args_usage(a, "--key: %s.", error);
+    return false;
 }
 
-static bool pairs_complete(const args *a)
+/* TLS that is asked for but not used would be a silent loss of protection. */
+static bool tls_meant(const args *a, const broker_options *o)
 {
-    if ((args_text(a, "cert", NULL) == NULL) != (args_text(a, "key", NULL) == NULL)) {
+    bool ca = args_count(a, "ca") > 0;
+    if (strncasecmp(o->url, "mqtts://", 8) == 0 || (!ca && args_count(a, "cert") == 0))
+        return true;
+    args_usage(a, "--%s is for TLS, which %s does not ask for; use mqtts://.", ca ? "ca" : "cert", o->url);
+    return false;
+}
+
+static bool pairs_complete(const args *a, const broker_options *o)
+{
+    if ((o->cert_file == NULL) != (o->key_file == NULL)) {
         args_usage(a, "--cert and --key belong together.");
         return false;
     }
-    if (args_text(a, "password-file", NULL) != NULL && args_text(a, "user", NULL) == NULL) {
+    if (setting(a, "password-file", "WEFT_PASSWORD_FILE") != NULL && o->user == NULL) {
         args_usage(a, "--password-file needs --user.");
         return false;
     }
@@ -55,20 +90,18 @@ int broker_options_read(const args *a, broker_options *ret)
 {
     *ret = (broker_options){.url = args_text(a, "broker", BROKER_URL_DEFAULT),
                             .fabric = args_text(a, "fabric", BROKER_FABRIC_DEFAULT),
-                            .user = args_text(a, "user", NULL),
-                            .ca_file = args_text(a, "ca", NULL),
-                            .cert_file = args_text(a, "cert", NULL),
-                            .key_file = args_text(a, "key", NULL)};
+                            .user = setting(a, "user", "WEFT_USER"),
+                            .ca_file = setting(a, "ca", "WEFT_CA"),
+                            .cert_file = setting(a, "cert", "WEFT_CERT"),
+                            .key_file = setting(a, "key", "WEFT_KEY")};
     if (!weft_name_valid(ret->fabric))
         return args_usage(a, "--fabric: '%s' is no name; use 1 to %d of a-z 0-9 _ . - (not - alone).", ret->fabric,
                           WEFT_NAME_MAX_BYTES);
     int64_t keep_alive;
-    if (!pairs_complete(a) || !files_readable(a) || !args_number(a, "keep-alive", 1, 3600, 0, &keep_alive))
+    if (!pairs_complete(a, ret) || !files_readable(a, ret) || !tls_meant(a, ret) || !password_read(a, ret) ||
+        !args_number(a, "keep-alive", 1, 3600, 0, &keep_alive))
         return EXIT_USAGE;
     ret->keep_alive_s = (uint32_t)keep_alive;
-    const char *password_file = args_text(a, "password-file", NULL);
-    if (password_file != NULL && !password_read(a, password_file, ret->password, sizeof ret->password))
-        return EXIT_USAGE;
     return EXIT_DONE;
 }
 

@@ -1,4 +1,8 @@
-/* nodes/broker_options.h: the options of every subcommand that talks to a broker. */
+/* nodes/broker_options.h: the options of every subcommand that talks to a broker.
+ *
+ * A password stands in no command line: those are everybody's to read. It comes from a file that is not open to others,
+ * or from the environment. What is not given comes from WEFT_USER, WEFT_PASSWORD, WEFT_PASSWORD_FILE, WEFT_CA,
+ * WEFT_CERT and WEFT_KEY. */
 #ifndef WEFT_NODES_BROKER_OPTIONS_H
 #define WEFT_NODES_BROKER_OPTIONS_H
 
@@ -14,11 +18,13 @@
         {"fabric", 'f', "NAME", "the fabric that events belong to (" BROKER_FABRIC_DEFAULT ")"}, BROKER_LOGIN_ROWS
 
 #define BROKER_LOGIN_ROWS                                                                                              \
-    {"user", 0, "NAME", "log in at the broker as this user"},                                                          \
-        {"password-file", 0, "FILE", "with the password in the first line of this file"},                              \
-        {"ca", 0, "FILE", "trust brokers that this certificate (PEM) vouches for"},                                    \
-        {"cert", 0, "FILE", "show this certificate to the broker (PEM)"},                                              \
-        {"key", 0, "FILE", "whose private key is in this file"},                                                       \
+    {"user", 0, "NAME", "log in at the broker as this user ($WEFT_USER)"},                                             \
+        {"password-file", 0, "FILE",                                                                                   \
+         "with the password in the first line of this file ($WEFT_PASSWORD_FILE)\n"                                    \
+         "or in $WEFT_PASSWORD"},                                                                                      \
+        {"ca", 0, "FILE", "trust brokers that this certificate (PEM) vouches for ($WEFT_CA)"},                         \
+        {"cert", 0, "FILE", "show this certificate to the broker (PEM; $WEFT_CERT)"},                                  \
+        {"key", 0, "FILE", "whose private key is in this file ($WEFT_KEY)"},                                           \
     {                                                                                                                  \
         "keep-alive", 0, "S", "seconds of silence after which a connection counts as lost, 1 to 3600 (10)"             \
     }
@@ -34,7 +40,8 @@ typedef struct broker_options {
     uint32_t keep_alive_s; /* 0: default */
 } broker_options;
 
-/* Reads them; says on stderr what is wrong. Returns EXIT_DONE or EXIT_USAGE. Ownership: ret points into a. */
+/* Reads them; says on stderr what is wrong. Returns EXIT_DONE or EXIT_USAGE. Ownership: ret points into a and the
+ * environment. */
 int broker_options_read(const args *a, broker_options *ret);
 /* Copies them into bridge options. Ownership: o must outlive their use. */
 void broker_options_apply(const broker_options *o, weft_bridge_opts *bridge);
