@@ -41,6 +41,12 @@ static bool is_ready(weft_bridge *b, uint64_t topics)
     return b->connected && (b->ready_topics & topics) == topics;
 }
 
+/* Waiting longer than a refusal helps nobody. */
+static bool is_ready_or_refused(weft_bridge *b, uint64_t topics)
+{
+    return is_ready(b, topics) || b->connect_status == WEFT_REFUSED;
+}
+
 weft_status weft_bridge_flush(weft_bridge *b, uint32_t timeout_ms)
 {
     if (!b->sends)
@@ -77,8 +83,8 @@ weft_status weft_bridge_wait_ready(weft_bridge *b, uint32_t timeout_ms)
     int64_t deadline = weft__mono_ns() + (int64_t)timeout_ms * 1000000;
     uint64_t topics = atomic_load(&b->interest);
     pthread_mutex_lock(&b->mutex);
-    weft_status st = wait_locked(b, is_ready, topics, deadline, true);
-    if (st == WEFT_TIMEOUT && b->connect_status == WEFT_REFUSED)
+    weft_status st = wait_locked(b, is_ready_or_refused, topics, deadline, true);
+    if (st == WEFT_OK && !is_ready(b, topics))
         st = WEFT_REFUSED;
     pthread_mutex_unlock(&b->mutex);
     return st;

@@ -39,7 +39,7 @@ typedef struct listener {
     atomic_uint_fast64_t count;
     atomic_bool done;
     atomic_bool connected; /* ever */
-    atomic_bool refused;   /* the last time */
+    atomic_bool refused;   /* before it ever connected: waiting does not help */
     weft_text text;        /* delivering thread only */
 } listener;
 
@@ -101,8 +101,12 @@ static void on_notice(const weft_notice *notice, void *user)
     listener *l = user;
     if (notice->kind == WEFT_NOTICE_PEER_UP || notice->kind == WEFT_NOTICE_PEER_DOWN)
         return;
-    if (notice->kind == WEFT_NOTICE_CONNECT_FAILED)
-        atomic_store(&l->refused, notice->status == WEFT_REFUSED);
+    if (notice->kind == WEFT_NOTICE_CONNECT_FAILED && notice->status == WEFT_REFUSED && !atomic_load(&l->connected)) {
+        notice_say_refused("sub", notice, l->url);
+        atomic_store(&l->refused, true);
+        wake();
+        return;
+    }
     if (notice->kind == WEFT_NOTICE_CONNECTED && !atomic_exchange(&l->connected, true))
         return;
     notice_log(notice, l->url);
@@ -169,7 +173,7 @@ static void signals_handle(void)
 static void wait_for_the_end(listener *l, int64_t timeout_ms)
 {
     int64_t deadline = deadline_in_ms(timeout_ms);
-    while (!interrupted && !atomic_load(&l->done)) {
+    while (!interrupted && !atomic_load(&l->done) && !atomic_load(&l->refused)) {
         struct pollfd poller = {.fd = wake_fd, .events = POLLIN};
         int wait_ms = timeout_ms < 0 ? -1 : deadline_left_ms(deadline, 60000);
         if (wait_ms == 0)
@@ -184,9 +188,7 @@ static int verdict(const listener *l, const char *url)
     if (atomic_load(&l->done) || interrupted)
         return EXIT_DONE;
     if (!atomic_load(&l->connected)) {
-        if (atomic_load(&l->refused))
-            fprintf(stderr, "weft sub: the broker at %s refuses us; does it want --user and --password-file?\n", url);
-        else
+        if (!atomic_load(&l->refused)) /* else that has been said */
             fprintf(stderr, "weft sub: cannot reach the broker at %s; is it running? (--broker names another)\n", url);
         return EXIT_NO_PEER;
     }

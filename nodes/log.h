@@ -24,6 +24,7 @@ typedef enum log_level { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARN, LEVEL_ERROR } log_
     X(BROKER_CONNECTED, "broker-connected", INFO)                                                                      \
     X(BROKER_DISCONNECTED, "broker-disconnected", WARN)                                                                \
     X(BROKER_UNREACHABLE, "broker-unreachable", WARN)                                                                  \
+    X(BROKER_REFUSED, "broker-refused", ERROR)                                                                         \
     X(BROKER_STARTED, "broker-started", INFO)                                                                          \
     X(BROKER_DIED, "broker-died", ERROR)                                                                               \
     X(NODE_FENCED, "node-fenced", ERROR)                                                                               \

@@ -4,6 +4,7 @@
 #include "nodes/log.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 static const char *or_else(const char *text, const char *fallback)
 {
@@ -17,8 +18,18 @@ static void log_connection(const weft_notice *n, const char *url)
         log_say(LOG_BROKER_CONNECTED, "connected to %s", url);
     else if (n->kind == WEFT_NOTICE_DISCONNECTED)
         log_say(LOG_BROKER_DISCONNECTED, "lost %s: %s; connecting again", url, cause);
+    else if (n->status == WEFT_REFUSED)
+        log_say(LOG_BROKER_REFUSED, "cannot use %s: %s; it is tried now and then until somebody changes that", url,
+                cause);
     else
         log_say(LOG_BROKER_UNREACHABLE, "cannot connect to %s: %s; trying again", url, cause);
+}
+
+void notice_say_refused(const char *command, const weft_notice *n, const char *url)
+{
+    fprintf(stderr,
+            "weft %s: the broker at %s refuses us: %s (see --user, --password-file, --ca, --cert and its own log).\n",
+            command, url, or_else(n->text, weft_status_text(n->status)));
 }
 
 static void log_peer(const weft_notice *n)

@@ -94,6 +94,10 @@ static void on_notice(const weft_notice *notice, void *user)
     publisher *p = user;
     if (notice->kind == WEFT_NOTICE_PUBLISH_REFUSED)
         atomic_store(&p->denied, true);
+    if (notice->kind == WEFT_NOTICE_CONNECT_FAILED && notice->status == WEFT_REFUSED) {
+        notice_say_refused(p->opts->command, notice, p->opts->broker.url);
+        return;
+    }
     if (notice->kind != WEFT_NOTICE_CONNECTED && notice->kind != WEFT_NOTICE_PEER_UP &&
         notice->kind != WEFT_NOTICE_PEER_DOWN)
         notice_log(notice, p->opts->broker.url);
@@ -125,10 +129,7 @@ static int broker_open(publisher *p)
     st = weft_bridge_wait_ready(p->bridge, p->opts->timeout_ms);
     if (st == WEFT_OK)
         return EXIT_DONE;
-    if (st == WEFT_REFUSED)
-        fprintf(stderr, "weft %s: the broker at %s refuses us; does it want --user and --password-file?\n",
-                p->opts->command, url);
-    else
+    if (st != WEFT_REFUSED) /* else the notice says it */
         fprintf(stderr, "weft %s: cannot reach the broker at %s: %s; is it running? (--broker names another)\n",
                 p->opts->command, url, weft_status_text(st));
     return EXIT_NO_PEER;

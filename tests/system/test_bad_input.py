@@ -2,6 +2,7 @@
 """Bad input at the broker, the socket and the command line: each a clear message that names the address or the line, a
 sound exit status, and nothing else lost. What files do is in test_cli.py, test_ingest.py and test_demo.py."""
 import json
+import os
 import socket
 import subprocess
 import threading
@@ -146,6 +147,7 @@ class Broker(FabricTest):
         path = self.fabric.path(f"password-{text}")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text + "\n")
+        os.chmod(path, 0o600)
         return ["--user", "ana", "--password-file", path]
 
     def test_a_broker_that_refuses_is_named_and_the_node_goes_on(self):
@@ -156,7 +158,7 @@ class Broker(FabricTest):
         self.expect_no_peer(*((["--broker", url, *login], url, "refuses", "--user") for login in ([], wrong)))
 
         node = self.fabric.start_node("host-a", "--drain-timeout", "1", *wrong)
-        wait_for(lambda: "broker-unreachable" in node.err(), "the node says so")
+        wait_for(lambda: "broker-refused" in node.err(), "the node says so")
         self.assertIn(url, node.err())
         self.assertIn("password", node.err())
         self.assertNotIn("wrong", node.err().replace(wrong[-1], ""))

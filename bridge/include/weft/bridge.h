@@ -94,7 +94,8 @@ weft_status weft_bridge_flush(weft_bridge *b, uint32_t timeout_ms);
 /* Waits until the broker has acknowledged every event published before. Returns OK, TIMEOUT or FENCED. */
 weft_status weft_bridge_drain(weft_bridge *b, uint32_t timeout_ms);
 /* Waits until the bridge is connected and subscribed to what the local subscriptions want at that moment.
- * Returns OK, TIMEOUT, FENCED or REFUSED. */
+ * Returns OK, TIMEOUT, FENCED or, at once, REFUSED: the broker refuses, and somebody has to change that (the notice
+ * says what); the bridge goes on trying, more slowly. */
 weft_status weft_bridge_wait_ready(weft_bridge *b, uint32_t timeout_ms);
 
 /* ---- feeds: inputs that are numbered and may be repeated ---- */
