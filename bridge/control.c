@@ -27,6 +27,7 @@ static const weft__binding position_bindings[] = {
     WEFT__BIND(U64, weft__position, Weft__V1__StreamPosition, epoch),
     WEFT__BIND(TOPIC, weft__position, Weft__V1__StreamPosition, topic),
     WEFT__BIND(U64, weft__position, Weft__V1__StreamPosition, last_seq),
+    WEFT__BIND(U64, weft__position, Weft__V1__StreamPosition, events),
 };
 
 static const char *position_complaint(const void *ours)

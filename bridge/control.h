@@ -11,6 +11,7 @@ typedef struct weft__position {
     uint64_t epoch;
     weft_topic topic;
     uint64_t last_seq;
+    uint64_t events; /* that the stream holds up to last_seq; 0: not known */
 } weft__position;
 
 typedef enum weft__live_status {

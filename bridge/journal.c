@@ -185,9 +185,15 @@ size_t weft__journal_positions(weft__journal *j, weft__position *positions, size
     for (size_t i = j->stream_count; i > 0 && count < max; i--) {
         const weft__stream *s = &j->streams[i - 1];
         if (s->totals.last_seq > 0) /* 0: left by a first append that failed */
-            positions[count++] = (weft__position){s->epoch, s->topic, s->totals.last_seq};
+            positions[count++] = (weft__position){s->epoch, s->topic, s->totals.last_seq, s->totals.events};
     }
     return count;
+}
+
+uint64_t weft__journal_pending(weft__journal *j, uint64_t epoch, weft_topic topic)
+{
+    const weft__stream *s = weft__stream_find(j, epoch, topic);
+    return s == NULL ? 0 : s->totals.pending_events;
 }
 
 uint64_t weft__journal_acknowledged(weft__journal *j, uint64_t epoch, weft_topic topic)

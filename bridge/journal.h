@@ -104,8 +104,11 @@ weft_status weft__journal_each_in_range(weft__journal *j, uint64_t epoch, weft_t
                                         uint64_t to_seq, size_t max, weft__journal_row_fn fn, void *user,
                                         uint64_t *ret_first_kept);
 
-/* Last seq assigned of every stream, newest epoch first, at most max. Returns how many. */
+/* Last seq assigned of every stream, and how many events it has had, newest epoch first, at most max. Returns how many.
+ */
 size_t weft__journal_positions(weft__journal *j, weft__position *positions, size_t max);
+/* How many events of a stream are not acknowledged. */
+uint64_t weft__journal_pending(weft__journal *j, uint64_t epoch, weft_topic topic);
 /* The seq up to which a stream is acknowledged; 0 if none. */
 uint64_t weft__journal_acknowledged(weft__journal *j, uint64_t epoch, weft_topic topic);
 

@@ -18,7 +18,7 @@
 
 enum {
     APPLICATION_ID = 0x77656674, /* "weft" */
-    SCHEMA_VERSION = 2,
+    SCHEMA_VERSION = 3,
     BUSY_MS = 2000, /* for a user's own sqlite3 at work on the file; the checkpointer is kept apart by write_lock */
 };
 
@@ -32,7 +32,8 @@ static const char schema[] =
     "CREATE INDEX rows_by_priority ON rows(priority) WHERE priority <> 2;"
     "CREATE TABLE streams(epoch INTEGER, topic INTEGER, last_seq INTEGER NOT NULL, acked_seq INTEGER NOT NULL,"
     " last_id INTEGER NOT NULL, row_count INTEGER NOT NULL, row_bytes INTEGER NOT NULL, pending_rows INTEGER NOT NULL,"
-    " pending_events INTEGER NOT NULL, PRIMARY KEY(epoch, topic)) STRICT, WITHOUT ROWID;"
+    " pending_events INTEGER NOT NULL, events INTEGER NOT NULL DEFAULT 0,"
+    " PRIMARY KEY(epoch, topic)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE epochs(epoch INTEGER PRIMARY KEY) STRICT;"
     "CREATE TABLE feeds(feed TEXT PRIMARY KEY, line INTEGER NOT NULL, state BLOB,"
     " touched_ms INTEGER NOT NULL DEFAULT 0) STRICT;";
@@ -40,6 +41,7 @@ static const char schema[] =
 /* What makes version N + 1 of a journal of version N. */
 static const char *const migrations[SCHEMA_VERSION] = {
     [1] = "ALTER TABLE feeds ADD COLUMN touched_ms INTEGER NOT NULL DEFAULT 0;",
+    [2] = "ALTER TABLE streams ADD COLUMN events INTEGER NOT NULL DEFAULT 0;",
 };
 
 static const char *const statements[] = {

@@ -45,7 +45,7 @@ typedef struct sqlite3_stmt sqlite3_stmt;
     X(ROW_LOWEST, "SELECT id FROM rows INDEXED BY rows_by_priority WHERE priority = ?1 AND priority <> 2 "             \
                   "ORDER BY id LIMIT 1")                                                                               \
     X(ROW_NORMAL, "SELECT id FROM rows NOT INDEXED WHERE priority = 2 AND id > ?1 ORDER BY id LIMIT 1")                \
-    X(STREAM_STORE, "REPLACE INTO streams VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                 \
+    X(STREAM_STORE, "REPLACE INTO streams VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")                            \
     X(STREAM_DELETE, "DELETE FROM streams WHERE epoch = ?1 AND topic = ?2")                                            \
     X(STREAM_LOAD, "SELECT * FROM streams ORDER BY epoch, topic")                                                      \
     X(EPOCH_LAST, "SELECT coalesce(max(epoch), 0) FROM epochs")                                                        \
@@ -76,6 +76,7 @@ typedef struct weft__stream_totals {
     uint64_t row_bytes;
     uint64_t pending_rows;
     uint64_t pending_events;
+    uint64_t events; /* ever appended; 0: not known, as it was begun by a version that did not count */
 } weft__stream_totals;
 
 /* What the index alone tells of a row. */

@@ -9,7 +9,7 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 
-enum { CHUNK_ROWS = 512 };
+enum { CHUNK_ROWS = 512, STREAM_EVENTS_COLUMN = 9 };
 
 typedef struct salvage {
     sqlite3 *from;
@@ -139,10 +139,14 @@ static weft_status last_seq_carry(weft__journal *to, sqlite3_stmt *stmt)
     weft_status st = stream_named(to, stmt, &s);
     if (s == NULL)
         return st;
+    bool counted = sqlite3_column_count(stmt) > STREAM_EVENTS_COLUMN; /* older ones did not */
     uint64_t last_seq = (uint64_t)sqlite3_column_int64(stmt, 2);
+    uint64_t events = counted ? (uint64_t)sqlite3_column_int64(stmt, STREAM_EVENTS_COLUMN) : 0;
     weft__stream_touch(s);
     if (s->totals.last_seq < last_seq)
         s->totals.last_seq = last_seq;
+    if (s->totals.events < events)
+        s->totals.events = events;
     return WEFT_OK;
 }
 
@@ -173,7 +177,7 @@ static bool feeds_dated(salvage *v)
 
 static weft_status all_carry(salvage *v)
 {
-    static const char streams[] = "SELECT epoch, topic, last_seq, acked_seq FROM streams";
+    static const char streams[] = "SELECT * FROM streams";
     weft_status st = records_carry(v, streams, acknowledged_carry);
     if (st == WEFT_OK)
         st = rows_carry(v);

@@ -340,7 +340,7 @@ static bool acknowledged_note_locked(weft__uplink *u, const weft__journal_row *n
         }
     if (u->acknowledged_count == ACKNOWLEDGED_MAX)
         return false;
-    u->acknowledged[u->acknowledged_count++] = (weft__position){newest->epoch, newest->topic, newest->last_seq};
+    u->acknowledged[u->acknowledged_count++] = (weft__position){newest->epoch, newest->topic, newest->last_seq, 0};
     return true;
 }
 
@@ -564,7 +564,7 @@ size_t weft__uplink_sent_positions(weft__uplink *u, uint64_t epoch, weft__positi
     pthread_mutex_lock(&u->mutex);
     for (unsigned i = 0; i < WEFT_TOPIC_MAX; i++)
         if (u->lanes[i].sent_epoch == epoch && u->lanes[i].sent_seq > 0)
-            positions[count++] = (weft__position){epoch, weft_topic_from_number(i), u->lanes[i].sent_seq};
+            positions[count++] = (weft__position){epoch, weft_topic_from_number(i), u->lanes[i].sent_seq, 0};
     pthread_mutex_unlock(&u->mutex);
     return count;
 }

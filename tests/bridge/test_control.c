@@ -18,7 +18,7 @@ static void begin(void)
     reason = NULL;
 }
 
-static const weft__position positions[] = {{5, WEFT_TOPIC_COST, 17}, {4, WEFT_TOPIC_CUSTOM, UINT64_MAX}};
+static const weft__position positions[] = {{5, WEFT_TOPIC_COST, 17, 9}, {4, WEFT_TOPIC_CUSTOM, UINT64_MAX, 0}};
 static const weft_lost losses[] = {
     {.epoch = 5, .topic = WEFT_TOPIC_LLM, .from_seq = 3, .to_seq = 9, .count = 4, .reason = WEFT_LOST_CORRUPT},
 };
@@ -30,6 +30,7 @@ static void check_positions(const weft__position *got, size_t count)
         CU_ASSERT_EQUAL(got[i].epoch, positions[i].epoch);
         CU_ASSERT_EQUAL(got[i].topic, positions[i].topic);
         CU_ASSERT_EQUAL(got[i].last_seq, positions[i].last_seq);
+        CU_ASSERT_EQUAL(got[i].events, positions[i].events);
     }
 }
 
@@ -341,7 +342,7 @@ static void refuses_to_encode_nonsense(void)
 {
     uint8_t *bytes;
     size_t length;
-    const weft__position bad = {0, WEFT_TOPIC_COST, 1};
+    const weft__position bad = {0, WEFT_TOPIC_COST, 1, 0};
     CU_ASSERT_EQUAL(weft__beat_encode(&(weft__beat){"Host", 1, NULL, 0}, &bytes, &length), WEFT_INVALID);
     CU_ASSERT_EQUAL(weft__beat_encode(&(weft__beat){"host", 0, NULL, 0}, &bytes, &length), WEFT_INVALID);
     CU_ASSERT_EQUAL(weft__beat_encode(&(weft__beat){"host", 1, &bad, 1}, &bytes, &length), WEFT_INVALID);

@@ -137,7 +137,7 @@ static void batch(rig *r, uint64_t epoch, uint64_t prev, uint64_t last)
 static void live(rig *r, uint64_t epoch, weft__live_status status, bool known_before, uint64_t previous_epoch,
                  uint64_t previous_seq)
 {
-    weft__position previous = {previous_epoch, WEFT_TOPIC_COST, previous_seq};
+    weft__position previous = {previous_epoch, WEFT_TOPIC_COST, previous_seq, 0};
     weft__live m = {.node = "a",
                     .epoch = epoch,
                     .status = status,
@@ -158,7 +158,7 @@ static void birth(rig *r, uint64_t epoch, bool known_before)
 
 static void beat(rig *r, uint64_t epoch, uint64_t last)
 {
-    weft__position position = {epoch, WEFT_TOPIC_COST, last};
+    weft__position position = {epoch, WEFT_TOPIC_COST, last, 0};
     weft__beat m = {.node = "a", .epoch = epoch, .streams = &position, .stream_count = last > 0};
     uint8_t *bytes;
     size_t length;

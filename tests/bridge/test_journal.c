@@ -1,6 +1,7 @@
 /* The journal's promises while disk and process behave: order, atomicity, acknowledgement, retention, ownership. */
 #include "bridge/journal_rig.h"
 
+#include <sqlite3.h>
 #include <sys/wait.h>
 
 static void gives_back_what_was_appended_in_order(void)
@@ -532,12 +533,81 @@ static void refuses_paths_that_are_not_a_journal(void)
     file_patch(r.path, 60, "\0\0\0\x63", 4);
     CU_ASSERT_EQUAL(rig_open(&r), WEFT_UNSUPPORTED);
     CU_ASSERT_PTR_NOT_NULL(strstr(r.reason, "newer"));
-    file_patch(r.path, 60, "\0\0\0\x2", 4);
+    file_patch(r.path, 60, "\0\0\0\x3", 4);
     CU_ASSERT_EQUAL(rig_reopen(&r), WEFT_OK);
     rig_close(&r);
     file_patch(r.path, 68, "abcd", 4);
     CU_ASSERT_EQUAL(rig_open(&r), WEFT_INVALID);
     CU_ASSERT_FALSE(rig_exists(&r, ".damaged-1"));
+    rig_fini(&r);
+}
+
+/* ---- how many events a stream has had ---- */
+
+static uint64_t events_of(rig *r, weft_topic topic)
+{
+    weft__position positions[8];
+    size_t count = weft__journal_positions(r->journal, positions, 8);
+    for (size_t i = 0; i < count; i++)
+        if (positions[i].topic == topic)
+            return positions[i].events;
+    return 0;
+}
+
+static void counts_the_events_of_a_stream_for_ever(void)
+{
+    rig r;
+    rig_init(&r);
+    append_range(&r, WEFT_TOPIC_COST, 1, 4);
+    weft__journal_row wide = row_of(WEFT_TOPIC_COST, 10);
+    wide.prev_seq = 4;
+    wide.first_seq = 5;
+    wide.event_count = 6;
+    CU_ASSERT_EQUAL(weft__journal_append(r.journal, &wide, 1, NULL, 0), WEFT_OK);
+    append_range(&r, WEFT_TOPIC_TOOL, 11, 12);
+    CU_ASSERT_EQUAL(append_one(&r, WEFT_TOPIC_TOOL, 12), WEFT_INVALID);
+    CU_ASSERT_EQUAL(weft__journal_acknowledge(r.journal, RIG_EPOCH, WEFT_TOPIC_COST, 10), WEFT_OK);
+    CU_ASSERT_EQUAL(weft__journal_trim(r.journal, INT64_MAX, NULL, NULL), WEFT_OK);
+    for (int again = 0; again < 2; again++) {
+        CU_ASSERT_EQUAL(events_of(&r, WEFT_TOPIC_COST), 10);
+        CU_ASSERT_EQUAL(events_of(&r, WEFT_TOPIC_TOOL), 2);
+        CU_ASSERT_EQUAL(weft__journal_pending(r.journal, RIG_EPOCH, WEFT_TOPIC_COST), 0);
+        CU_ASSERT_EQUAL(weft__journal_pending(r.journal, RIG_EPOCH, WEFT_TOPIC_TOOL), 2);
+        CU_ASSERT_EQUAL(weft__journal_pending(r.journal, RIG_EPOCH, WEFT_TOPIC_AGENT), 0);
+        CU_ASSERT_EQUAL_FATAL(rig_reopen(&r), WEFT_OK);
+    }
+    rig_fini(&r);
+}
+
+/* Makes the file one of version 2. */
+static void uncounted_make(const char *path)
+{
+    sqlite3 *db;
+    CU_ASSERT_EQUAL_FATAL(sqlite3_open(path, &db), SQLITE_OK);
+    CU_ASSERT_EQUAL(
+        sqlite3_exec(db, "ALTER TABLE streams DROP COLUMN events; PRAGMA user_version = 2", NULL, NULL, NULL),
+        SQLITE_OK);
+    CU_ASSERT_EQUAL(sqlite3_close(db), SQLITE_OK);
+}
+
+static void goes_on_with_a_file_that_did_not_count_events(void)
+{
+    rig r;
+    rig_init(&r);
+    append_range(&r, WEFT_TOPIC_COST, 1, 4);
+    CU_ASSERT_EQUAL(weft__journal_acknowledge(r.journal, RIG_EPOCH, WEFT_TOPIC_COST, 1), WEFT_OK);
+    rig_close(&r);
+    uncounted_make(r.path);
+    for (int again = 0; again < 2; again++) {
+        CU_ASSERT_EQUAL_FATAL(rig_open(&r), WEFT_OK);
+        CU_ASSERT_FALSE(r.damaged);
+        CU_ASSERT_EQUAL(pending(&r)->count, 3);
+        CU_ASSERT_EQUAL(events_of(&r, WEFT_TOPIC_COST), 0); /* not known */
+        rig_close(&r);
+    }
+    CU_ASSERT_EQUAL_FATAL(rig_open(&r), WEFT_OK);
+    append_range(&r, WEFT_TOPIC_TOOL, 5, 6);
+    CU_ASSERT_EQUAL(events_of(&r, WEFT_TOPIC_TOOL), 2);
     rig_fini(&r);
 }
 
@@ -548,4 +618,5 @@ SUITE(bridge_journal, CASE(gives_back_what_was_appended_in_order), CASE(ids_rise
       CASE(size_takes_acknowledged_then_the_lowest_priority), CASE(trims_thousands_of_rows),
       CASE(positions_survive_retention), CASE(forgets_the_oldest_of_many_streams), CASE(epochs_only_rise),
       CASE(memory_journal_keeps_its_promises_but_durability), CASE(refuses_a_second_opener),
-      CASE(keeps_others_out_whatever_the_umask), CASE(refuses_paths_that_are_not_a_journal))
+      CASE(keeps_others_out_whatever_the_umask), CASE(refuses_paths_that_are_not_a_journal),
+      CASE(counts_the_events_of_a_stream_for_ever), CASE(goes_on_with_a_file_that_did_not_count_events))

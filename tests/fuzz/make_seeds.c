@@ -85,7 +85,7 @@ static void merge_write(void)
 
 static void controls_write(void)
 {
-    static const weft__position positions[] = {{5, WEFT_TOPIC_COST, 17}, {6, WEFT_TOPIC_TOOL, 300}};
+    static const weft__position positions[] = {{5, WEFT_TOPIC_COST, 17, 9}, {6, WEFT_TOPIC_TOOL, 300, 0}};
     static const weft__model_totals model = {"m1", 1, 2, 3, 4, 5, -6};
     static const weft__session_state session = {"s1", WEFT_SESSION_RETRY, 12};
     static const weft_lost lost = {.epoch = 1, .topic = WEFT_TOPIC_LLM, .from_seq = 2, .to_seq = 3, .reason = 2};
