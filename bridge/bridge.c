@@ -27,6 +27,7 @@ enum {
     CONNECT_TIMEOUT_S = 5,
     SESSION_EXPIRY_S = 300,
     HOLD_MS = 2000,
+    STREAMS_CARRIED_MAX = 4096,
 };
 
 static const char *const notice_names[] = {
@@ -234,12 +235,21 @@ static weft_status link_make(weft_bridge *b, const char **reason)
     return st;
 }
 
-static void pending_count(weft_bridge *b)
+/* Takes up what earlier lives have left in the journal. */
+static weft_status streams_carry(weft_bridge *b)
 {
+    weft__position *positions = calloc(STREAMS_CARRIED_MAX, sizeof *positions);
+    if (positions == NULL)
+        return WEFT_NO_MEMORY;
+    for (size_t i = weft__journal_positions(b->journal, positions, STREAMS_CARRIED_MAX); i > 0; i--) {
+        const weft__position *p = &positions[i - 1];
+        weft__ledger_carry(&b->ledger, p, weft__journal_pending(b->journal, p->epoch, p->topic));
+    }
+    free(positions);
     weft__journal_stats stats;
     weft__journal_get_stats(b->journal, &stats);
-    b->pending_at_open = stats.pending_events;
     b->written_row = stats.newest_row;
+    return WEFT_OK;
 }
 
 weft_status weft__bridge_journal_open(weft_bridge *b, weft__journal **ret, const char **reason)
@@ -261,10 +271,11 @@ static weft_status journal_make(weft_bridge *b, const char **reason)
     weft_status st = weft__bridge_journal_open(b, &b->journal, reason);
     if (st != WEFT_OK)
         return st;
-    pending_count(b);
-    st = weft__node_state_create(&b->state);
+    st = streams_carry(b);
     if (st == WEFT_OK)
-        st = weft__uplink_create(UPLINK_MAX_BYTES, &b->uplink);
+        st = weft__node_state_create(&b->state);
+    if (st == WEFT_OK)
+        st = weft__uplink_create(UPLINK_MAX_BYTES, &b->ledger, &b->uplink);
     uint64_t epoch = (uint64_t)weft_clock_wall_ms(b->clock);
     if (st == WEFT_OK)
         st = weft__journal_thread_begin_epoch(b, &epoch);
@@ -277,6 +288,7 @@ static void primitives_init(weft_bridge *b)
     pthread_mutex_init(&b->notice_mutex, NULL);
     pthread_mutex_init(&b->journal_mutex, NULL);
     weft__cond_init(&b->changed);
+    weft__ledger_init(&b->ledger);
     weft__signal *signals[] = {&b->journal_signal, &b->sync_signal, &b->link_signal, &b->downlink_signal,
                                &b->deliver_signal};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
@@ -499,6 +511,7 @@ void weft_bridge_destroy(weft_bridge *b)
                                &b->deliver_signal};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         weft__signal_fini(signals[i]);
+    weft__ledger_fini(&b->ledger);
     pthread_cond_destroy(&b->changed);
     pthread_mutex_destroy(&b->notice_mutex);
     pthread_mutex_destroy(&b->journal_mutex);

@@ -17,6 +17,7 @@
 #include "bridge/downlink.h"
 #include "bridge/intake.h"
 #include "bridge/journal.h"
+#include "bridge/ledger.h"
 #include "bridge/link.h"
 #include "bridge/node_state.h"
 #include "bridge/topic_map.h"
@@ -159,6 +160,7 @@ struct weft_bridge {
     weft__agent agents[WEFT__AGENT_COUNT];
     weft__signal journal_signal, sync_signal, link_signal, downlink_signal, deliver_signal;
     weft__intake intake;
+    weft__ledger ledger;
     weft__uplink *uplink;
     weft__queue inbound, deliveries, control, taps, acks, commands, replays, calls;
 
@@ -212,7 +214,7 @@ struct weft_bridge {
     atomic_bool first_connection;     /* the present connection is the first of this life */
     atomic_bool deliver_stopping, downlink_stopping;
     atomic_bool deliver_dropping; /* the time for handlers is up */
-    _Atomic uint64_t dropped_own, dropped_overflow, control_dropped, replayed_events, connects, lost_events;
+    _Atomic uint64_t dropped_own, dropped_overflow, control_dropped, connects;
     _Atomic int64_t dropped_notice_ms;
     _Atomic size_t payload_max; /* what the broker takes */
 
@@ -227,12 +229,10 @@ struct weft_bridge {
     bool fenced;
     weft_status connect_status;
     uint64_t written_receipt;
-    uint64_t written_events;
     uint64_t synced_receipt;
     int64_t written_row; /* newest row id */
     weft_status journal_status;
     unsigned flush_waiters;
-    uint64_t pending_at_open; /* events left by earlier lives; const after create */
 
     pthread_mutex_t notice_mutex; /* one notice at a time */
 };

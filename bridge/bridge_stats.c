@@ -3,20 +3,20 @@
 
 static void stats_of_uplink(weft_bridge *b, weft_bridge_stats *ret)
 {
-    weft__uplink_stats up;
-    weft__uplink_get_stats(b->uplink, &up);
+    uint64_t totals[WEFT__LEDGER_COLUMNS];
+    weft__ledger_totals(&b->ledger, totals);
     pthread_mutex_lock(&b->intake.mutex);
     ret->published = b->intake.events;
     ret->refused_full = b->intake.refused;
     pthread_mutex_unlock(&b->intake.mutex);
-    ret->sent_events = up.sent_events;
-    ret->sent_messages = up.sent_messages;
-    ret->resent_events = up.resent_events;
-    ret->acked_events = up.acked_events;
-    ret->lost_events = atomic_load(&b->lost_events) + up.too_large_events;
-    uint64_t accounted = ret->acked_events + ret->lost_events, known = ret->written + b->pending_at_open;
-    ret->pending_events = known > accounted ? known - accounted : 0;
-    ret->replayed_events = atomic_load(&b->replayed_events);
+    ret->written = totals[WEFT__LEDGER_WRITTEN];
+    ret->sent_events = totals[WEFT__LEDGER_SENT];
+    ret->sent_messages = weft__uplink_sent_messages(b->uplink);
+    ret->resent_events = totals[WEFT__LEDGER_RESENT];
+    ret->acked_events = totals[WEFT__LEDGER_ACKED];
+    ret->lost_events = weft__ledger_lost(totals) + totals[WEFT__LEDGER_UNWRITTEN];
+    ret->pending_events = weft__ledger_pending(totals);
+    ret->replayed_events = totals[WEFT__LEDGER_REPLAYED];
 }
 
 void weft_bridge_get_stats(weft_bridge *b, weft_bridge_stats *ret)
@@ -41,7 +41,6 @@ void weft_bridge_get_stats(weft_bridge *b, weft_bridge_stats *ret)
                                .open_gaps = down.open_gaps};
     pthread_mutex_lock(&b->mutex);
     ret->connected = b->connected;
-    ret->written = b->written_events;
     pthread_mutex_unlock(&b->mutex);
     if (b->sends)
         stats_of_uplink(b, ret);

@@ -101,7 +101,7 @@ static void replays_answer(weft_bridge *b)
     if (weft__topic_reply(a.topic, b->fabric, replay->to, b->node, replay->request_id) == WEFT_OK)
         (void)checked(
             b, weft__replay_answer(b->journal, b->node, &request, replay_bytes_max(b), replay_send, &a, &events));
-    atomic_fetch_add(&b->replayed_events, events);
+    weft__ledger_add(&b->ledger, replay->epoch, replay->topic, WEFT__LEDGER_REPLAYED, events);
     free(node);
     if (weft__queue_count(&b->replays) > 0)
         weft__signal_raise(&b->journal_signal);
@@ -115,10 +115,7 @@ typedef struct giving_up {
 static void row_given_up(const weft__journal_row *row, void *user)
 {
     giving_up *g = user;
-    weft_bridge *b = g->bridge;
-    uint32_t events = weft__uplink_forget(b->uplink, row);
-    atomic_fetch_add(&b->lost_events, events);
-    g->events += events; /* none: they are with the broker already */
+    g->events += weft__uplink_forget(g->bridge->uplink, row); /* none: they are with the broker already */
 }
 
 static void journal_trim(weft_bridge *b)

@@ -114,11 +114,10 @@ static weft_status unwritten_encode(weft_bridge *b)
     return st;
 }
 
-static void written_note(weft_bridge *b, uint64_t receipt, size_t events, int64_t row)
+static void written_note(weft_bridge *b, uint64_t receipt, int64_t row)
 {
     pthread_mutex_lock(&b->mutex);
     b->written_receipt = receipt;
-    b->written_events += events;
     if (row > 0)
         b->written_row = row;
     pthread_cond_broadcast(&b->changed);
@@ -166,17 +165,14 @@ static void unwritten_done(weft_bridge *b)
 {
     weft__unwritten *u = &b->unwritten;
     uint64_t receipt = 0;
-    size_t events = 0;
-    for (const weft__group *g = u->groups; g != NULL; g = g->next) {
+    for (const weft__group *g = u->groups; g != NULL; g = g->next)
         receipt = g->receipt;
-        events += g->count;
-    }
     for (size_t i = 0; i < u->row_count; i++)
         b->untrimmed_bytes += u->rows[i].length;
     int64_t newest = u->row_count > 0 ? u->rows[u->row_count - 1].id : 0;
     groups_show(b, u->groups);
     weft__uplink_push(b->uplink, u->rows, u->row_count);
-    written_note(b, receipt, events, newest);
+    written_note(b, receipt, newest);
     unwritten_clear(b);
 }
 
@@ -205,7 +201,9 @@ static void unwritten_store(weft_bridge *b, int64_t now)
 static void unwritten_give_up(weft_bridge *b)
 {
     for (const weft__group *g = b->unwritten.groups; g != NULL; g = g->next)
-        atomic_fetch_add(&b->lost_events, g->count);
+        for (size_t i = 0; i < g->count; i++)
+            weft__ledger_add(&b->ledger, g->events[i]->id.epoch, weft_event_topic(g->events[i]), WEFT__LEDGER_UNWRITTEN,
+                             1);
     unwritten_clear(b);
 }
 

@@ -423,15 +423,17 @@ static bool event_send_one(weft_bridge *b)
 
 static void too_large_tell(weft_bridge *b)
 {
-    weft__uplink_stats stats;
-    weft__uplink_get_stats(b->uplink, &stats);
-    if (stats.too_large_events == b->wire.too_large_told)
+    uint64_t totals[WEFT__LEDGER_COLUMNS];
+    weft__ledger_totals(&b->ledger, totals);
+    uint64_t too_large =
+        totals[WEFT__LEDGER_LOST + WEFT_LOST_TOO_LARGE] + totals[WEFT__LEDGER_LOST + WEFT_LOST_CORRUPT];
+    if (too_large == b->wire.too_large_told)
         return;
     weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_LOST,
                                           .status = WEFT_TOO_LARGE,
-                                          .count = stats.too_large_events - b->wire.too_large_told,
+                                          .count = too_large - b->wire.too_large_told,
                                           .text = "over the broker's packet limit"});
-    b->wire.too_large_told = stats.too_large_events;
+    b->wire.too_large_told = too_large;
 }
 
 static void events_send(weft_bridge *b)

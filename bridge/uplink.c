@@ -52,16 +52,18 @@ struct weft__uplink {
     flight *composed;                              /* between next and sent or unsend: neither queued nor in flight */
     weft__position acknowledged[ACKNOWLEDGED_MAX]; /* moved since the last take; the newest of a stream stands last */
     size_t acknowledged_count;
-    weft__uplink_stats stats;
+    uint64_t sent_messages;
+    weft__ledger *ledger; /* const after create */
 };
 
-weft_status weft__uplink_create(size_t max_bytes, weft__uplink **ret)
+weft_status weft__uplink_create(size_t max_bytes, weft__ledger *ledger, weft__uplink **ret)
 {
     weft__uplink *u = calloc(1, sizeof *u);
     if (u == NULL)
         return WEFT_NO_MEMORY;
     pthread_mutex_init(&u->mutex, NULL);
     u->max_bytes = max_bytes;
+    u->ledger = ledger;
     u->spilled = true;
     *ret = u;
     return WEFT_OK;
@@ -82,6 +84,16 @@ static void flight_free(weft__uplink *u, flight *f)
     }
     free(f->merged);
     free(f);
+}
+
+static void row_book(weft__uplink *u, const weft__journal_row *meta, weft__ledger_column column)
+{
+    weft__ledger_add(u->ledger, meta->epoch, meta->topic, column, meta->event_count);
+}
+
+static void row_lose(weft__uplink *u, const weft__journal_row *meta, weft_lost_reason reason)
+{
+    weft__ledger_lose(u->ledger, meta->epoch, meta->topic, reason, meta->event_count);
 }
 
 void weft__uplink_destroy(weft__uplink *u)
@@ -130,6 +142,7 @@ void weft__uplink_push(weft__uplink *u, weft__journal_row *rows, size_t count)
     pthread_mutex_lock(&u->mutex);
     for (size_t i = 0; i < count; i++) {
         u->newest_id = rows[i].id;
+        weft__ledger_written(u->ledger, rows[i].epoch, rows[i].topic, rows[i].last_seq, rows[i].event_count);
         row *r = u->spilled || !row_fits_locked(u, rows[i].length) ? NULL : calloc(1, sizeof *r);
         if (r == NULL) {
             u->spilled = true;
@@ -156,7 +169,7 @@ weft_status weft__uplink_refill(weft__uplink *u, const weft__journal_row *source
     weft_status st = WEFT_OK;
     pthread_mutex_lock(&u->mutex);
     if (source->bytes == NULL) {
-        u->stats.too_large_events += source->event_count;
+        row_lose(u, source, WEFT_LOST_CORRUPT);
         u->last_id = source->id;
     } else if (!row_fits_locked(u, source->length)) {
         st = WEFT_FULL;
@@ -214,6 +227,7 @@ uint32_t weft__uplink_forget(weft__uplink *u, const weft__journal_row *gone)
     lane *l = &u->lanes[weft_topic_number(gone->topic)];
     bool in_journal_alone = gone->id > u->last_id;
     uint32_t events = in_journal_alone ? gone->event_count : lane_forget_locked(u, l, gone->id);
+    weft__ledger_lose(u->ledger, gone->epoch, gone->topic, WEFT_LOST_OVERFLOW, events);
     pthread_mutex_unlock(&u->mutex);
     return events;
 }
@@ -346,7 +360,7 @@ static bool acknowledged_note_locked(weft__uplink *u, const weft__journal_row *n
 
 static void row_give_up_locked(weft__uplink *u, lane *l, row *r)
 {
-    u->stats.too_large_events += r->meta.event_count;
+    row_lose(u, &r->meta, WEFT_LOST_TOO_LARGE);
     l->sent_epoch = r->meta.epoch; /* so that the beat tells of it, and whoever asks is told it is lost */
     l->sent_seq = r->meta.last_seq;
     if (l->flights == NULL)
@@ -419,9 +433,9 @@ void weft__uplink_sent(weft__uplink *u, weft__outgoing *message, int token)
         l->flights_last->next = f;
     l->flights_last = f;
     u->flight_count++;
-    u->stats.sent_messages++;
+    u->sent_messages++;
     for (row *r = f->rows; r != NULL; r = r->next) {
-        *(r->sent_before ? &u->stats.resent_events : &u->stats.sent_events) += r->meta.event_count;
+        row_book(u, &r->meta, r->sent_before ? WEFT__LEDGER_RESENT : WEFT__LEDGER_SENT);
         r->sent_before = true;
         l->sent_epoch = r->meta.epoch;
         l->sent_seq = r->meta.last_seq;
@@ -437,6 +451,12 @@ void weft__uplink_unsend(weft__uplink *u, weft__outgoing *message)
     pthread_mutex_unlock(&u->mutex);
 }
 
+static void flight_book_acked(weft__uplink *u, const flight *f)
+{
+    const weft__journal_row *meta = &f->rows->meta; /* all are of one stream */
+    weft__ledger_add(u->ledger, meta->epoch, meta->topic, WEFT__LEDGER_ACKED, f->event_count);
+}
+
 /* What cannot be noted stays in flight until the list is taken: what is not in the journal as acknowledged would be
  * sent again by every later life. */
 static void lane_settle_locked(weft__uplink *u, lane *l)
@@ -445,7 +465,7 @@ static void lane_settle_locked(weft__uplink *u, lane *l)
         flight *f = l->flights;
         l->flights = f->next;
         u->flight_count--;
-        u->stats.acked_events += f->event_count;
+        flight_book_acked(u, f);
         flight_free(u, f);
     }
 }
@@ -558,20 +578,34 @@ size_t weft__uplink_take_acknowledged(weft__uplink *u, weft__position *positions
     return count;
 }
 
+/* A lane without anything queued has nothing to send any more, whatever became of it: its end is its position. */
+static bool lane_position_locked(weft__uplink *u, unsigned number, uint64_t epoch, weft__position *ret)
+{
+    const lane *l = &u->lanes[number];
+    weft_topic topic = weft_topic_from_number(number);
+    bool waits = u->spilled || u->composed != NULL || l->queued != NULL;
+    if (!waits && weft__ledger_end(u->ledger, epoch, topic, ret))
+        return true;
+    if (l->sent_epoch != epoch || l->sent_seq == 0)
+        return false;
+    *ret = (weft__position){epoch, topic, l->sent_seq, 0};
+    return true;
+}
+
 size_t weft__uplink_sent_positions(weft__uplink *u, uint64_t epoch, weft__position *positions)
 {
     size_t count = 0;
     pthread_mutex_lock(&u->mutex);
     for (unsigned i = 0; i < WEFT_TOPIC_MAX; i++)
-        if (u->lanes[i].sent_epoch == epoch && u->lanes[i].sent_seq > 0)
-            positions[count++] = (weft__position){epoch, weft_topic_from_number(i), u->lanes[i].sent_seq, 0};
+        count += lane_position_locked(u, i, epoch, &positions[count]);
     pthread_mutex_unlock(&u->mutex);
     return count;
 }
 
-void weft__uplink_get_stats(weft__uplink *u, weft__uplink_stats *ret)
+uint64_t weft__uplink_sent_messages(weft__uplink *u)
 {
     pthread_mutex_lock(&u->mutex);
-    *ret = u->stats;
+    uint64_t messages = u->sent_messages;
     pthread_mutex_unlock(&u->mutex);
+    return messages;
 }

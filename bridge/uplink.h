@@ -10,12 +10,14 @@
 #define WEFT_BRIDGE_UPLINK_H
 
 #include "bridge/journal.h"
+#include "bridge/ledger.h"
 
 #include <pthread.h>
 
 typedef struct weft__uplink weft__uplink;
 
-weft_status weft__uplink_create(size_t max_bytes, weft__uplink **ret);
+/* Books what becomes of the rows in the ledger, which must outlive the uplink. */
+weft_status weft__uplink_create(size_t max_bytes, weft__ledger *ledger, weft__uplink **ret);
 void weft__uplink_destroy(weft__uplink *u);
 
 /* Takes over the bytes of newly written rows (sets them NULL). While the uplink is spilled they are only counted. */
@@ -64,16 +66,11 @@ bool weft__uplink_has_queued(weft__uplink *u);
 int64_t weft__uplink_oldest(weft__uplink *u);
 /* Positions whose acknowledgement has moved since the last call; at most max. */
 size_t weft__uplink_take_acknowledged(weft__uplink *u, weft__position *positions, size_t max);
-/* What has been handed to the broker in an epoch, stream by stream; at most WEFT_TOPIC_MAX. */
+/* What has been handed to the broker in an epoch, stream by stream; at most WEFT_TOPIC_MAX. Of a stream of which
+ * nothing waits, the position is its end, and says how many events it holds. */
 size_t weft__uplink_sent_positions(weft__uplink *u, uint64_t epoch, weft__position *positions);
 
-typedef struct weft__uplink_stats {
-    uint64_t sent_events;
-    uint64_t sent_messages;
-    uint64_t resent_events;
-    uint64_t acked_events;
-    uint64_t too_large_events; /* over the broker's packet limit, or damaged: never sent */
-} weft__uplink_stats;
-void weft__uplink_get_stats(weft__uplink *u, weft__uplink_stats *ret);
+/* Messages sent, repeats included. */
+uint64_t weft__uplink_sent_messages(weft__uplink *u);
 
 #endif
