@@ -113,6 +113,7 @@ typedef enum weft__step {
 /* What a bridge stands on; zero is what weft_bridge_create gives it. */
 typedef struct weft__bridge_env {
     const weft__link_ops *link_ops; /* NULL: weft__mqtt_link */
+    const weft__disk *disk;         /* NULL: the system's */
     uint64_t random_seed;           /* 0: of the clock and the process */
     bool driven;                    /* no threads: the creator gives the turns, and makes all calls, from one thread */
     void (*on_step)(void *user, weft__step step); /* may be NULL; on the agent's thread */
