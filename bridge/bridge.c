@@ -117,7 +117,9 @@ weft_status weft__bridge_live_encode(weft_bridge *b, weft__live_status status, c
                        .status = status,
                        .previous = previous,
                        .previous_count = previous_count,
-                       .timestamp_ms = weft_clock_wall_ms(b->clock)};
+                       .timestamp_ms = weft_clock_wall_ms(b->clock),
+                       .instance = b->instance,
+                       .version = WEFT_VERSION};
     return weft__live_encode(&live, ret, ret_bytes);
 }
 
@@ -267,6 +269,13 @@ weft_status weft__bridge_journal_open(weft_bridge *b, weft__journal **ret, const
     return st;
 }
 
+/* A clock that is not set, or broken, leaves it to the journal and the broker to say where we are. */
+static uint64_t epoch_by_clock(const weft_bridge *b)
+{
+    int64_t wall_ms = weft_clock_wall_ms(b->clock);
+    return wall_ms > 0 && (uint64_t)wall_ms < WEFT__EPOCH_MAX ? (uint64_t)wall_ms : 1;
+}
+
 static weft_status journal_make(weft_bridge *b, const char **reason)
 {
     weft_status st = weft__bridge_journal_open(b, &b->journal, reason);
@@ -277,7 +286,7 @@ static weft_status journal_make(weft_bridge *b, const char **reason)
         st = weft__node_state_create(&b->state);
     if (st == WEFT_OK)
         st = weft__uplink_create(UPLINK_MAX_BYTES, &b->ledger, &b->uplink);
-    uint64_t epoch = (uint64_t)weft_clock_wall_ms(b->clock);
+    uint64_t epoch = epoch_by_clock(b);
     if (st == WEFT_OK)
         st = weft__journal_thread_begin_epoch(b, &epoch);
     return st;
@@ -365,6 +374,15 @@ static uint64_t random_make(const weft_bridge *b)
     return (uint64_t)weft_clock_mono_ns(b->clock) ^ ((uint64_t)getpid() << 32) ^ 0x9e3779b97f4a7c15u;
 }
 
+/* splitmix64, one step. */
+static int64_t instance_make(uint64_t random)
+{
+    uint64_t z = random + 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return (int64_t)(((z ^ (z >> 31)) >> 1) | 1);
+}
+
 weft_status weft__bridge_create_in(weft_dispatcher *bus, const weft_bridge_opts *opts, const weft__bridge_env *env,
                                    weft_bridge **ret, const char **reason)
 {
@@ -383,6 +401,7 @@ weft_status weft__bridge_create_in(weft_dispatcher *bus, const weft_bridge_opts 
     b->sends = !opts->listen_only;
     b->wire.first = true;
     b->wire.random = random_make(b);
+    b->instance = instance_make(b->wire.random);
     b->connect_status = WEFT_UNREACHABLE;
     primitives_init(b);
     agents_prepare(b);

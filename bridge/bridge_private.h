@@ -155,7 +155,8 @@ struct weft_bridge {
     const weft_clock *clock;
     const weft__link_ops *link_ops;
     weft__link *link;
-    bool sends; /* has a journal and an uplink */
+    bool sends;       /* has a journal and an uplink */
+    int64_t instance; /* tells this process from another of its name */
     weft__kill_point kill_point;
 
     weft__agent agents[WEFT__AGENT_COUNT];

@@ -18,7 +18,7 @@ static bool id_fits(const char *id)
 /* Who and when, of the three messages that a node keeps saying about itself. */
 static const char *origin_complaint(const char *node, uint64_t epoch)
 {
-    return !weft_name_valid(node) ? "node" : epoch == 0 ? "epoch" : NULL;
+    return !weft_name_valid(node) ? "node" : epoch == 0 || epoch > WEFT__EPOCH_MAX ? "epoch" : NULL;
 }
 
 /* ---- positions ---- */
@@ -52,6 +52,8 @@ static const weft__binding live_bindings[] = {
     WEFT__BIND(U64, weft__live, Weft__V1__Live, epoch),
     WEFT__BIND_LIMIT(ENUM, weft__live, Weft__V1__Live, status, WEFT__LIVE_WILL),
     WEFT__BIND(TIME, weft__live, Weft__V1__Live, timestamp_ms),
+    WEFT__BIND(TIME, weft__live, Weft__V1__Live, instance),
+    WEFT__BIND(STRING, weft__live, Weft__V1__Live, version),
 };
 
 static const weft__list live_lists[] = {
@@ -62,7 +64,9 @@ static const weft__list live_lists[] = {
 static const char *live_complaint(const void *ours)
 {
     const weft__live *live = ours;
-    return live->status == WEFT__LIVE_UNSPECIFIED ? "status" : origin_complaint(live->node, live->epoch);
+    if (live->status == WEFT__LIVE_UNSPECIFIED)
+        return "status";
+    return !id_fits(live->version) ? "version" : origin_complaint(live->node, live->epoch);
 }
 
 const weft__record weft__live_record = {
@@ -185,6 +189,7 @@ weft_status weft__state_decode(const uint8_t *bytes, size_t length, weft__state 
 static const weft__binding beat_bindings[] = {
     WEFT__BIND(STRING, weft__beat, Weft__V1__Beat, node),
     WEFT__BIND(U64, weft__beat, Weft__V1__Beat, epoch),
+    WEFT__BIND(TIME, weft__beat, Weft__V1__Beat, timestamp_ms),
 };
 
 static const weft__list beat_lists[] = {

@@ -7,6 +7,10 @@
 
 #include "weft/wire.h"
 
+/* Epochs are ms since 1970, or a little beyond somebody's: a live, state or beat message with one after the year 2248
+ * is junk, and nobody goes beyond it. */
+#define WEFT__EPOCH_MAX (UINT64_C(1) << 43)
+
 typedef struct weft__position {
     uint64_t epoch;
     weft_topic topic;
@@ -28,6 +32,8 @@ typedef struct weft__live {
     const weft__position *previous;
     size_t previous_count;
     int64_t timestamp_ms;
+    int64_t instance;    /* of the process, random, positive; 0: not said */
+    const char *version; /* NULL: not said */
 } weft__live;
 
 typedef struct weft__model_totals {
@@ -65,6 +71,7 @@ typedef struct weft__beat {
     uint64_t epoch;
     const weft__position *streams;
     size_t stream_count;
+    int64_t timestamp_ms; /* 0: not said */
 } weft__beat;
 
 typedef struct weft__command {

@@ -84,6 +84,13 @@ static weft_status epoch_move_beyond(weft_bridge *b, uint64_t retained)
     return st;
 }
 
+/* Two that have both begun the same epoch, in the same millisecond, are told apart by chance. */
+static bool is_newer_process(const weft_bridge *b, const weft__live *live)
+{
+    uint64_t epoch = atomic_load(&b->epoch);
+    return live->epoch > epoch || (live->epoch == epoch && live->instance > b->instance);
+}
+
 /* Reads what the broker retains under this node's name: a process that is younger than us, or, on our first connection,
  * an epoch that we have to go beyond. */
 static weft_status name_claim(weft_bridge *b, const char **reason)
@@ -95,11 +102,9 @@ static weft_status name_claim(weft_bridge *b, const char **reason)
     weft_status st = weft__topic_node(topic, b->fabric, WEFT__TREE_LIVE, b->node);
     if (st == WEFT_OK)
         st = b->link_ops->peek(b->link, topic, &bytes, &length, reason);
-    /* An epoch that no journal can go beyond is junk that somebody retained, not a life of this node. */
-    if (st == WEFT_OK && bytes != NULL && weft__live_decode(bytes, length, &live, NULL) == WEFT_OK &&
-        live->epoch < INT64_MAX) {
+    if (st == WEFT_OK && bytes != NULL && weft__live_decode(bytes, length, &live, NULL) == WEFT_OK) {
         uint64_t epoch = atomic_load(&b->epoch);
-        if (!b->wire.first && live->epoch > epoch) {
+        if (!b->wire.first && is_newer_process(b, live)) {
             fence(b, live->epoch);
             st = WEFT_FENCED;
         } else if (b->wire.first && live->epoch >= epoch) {
@@ -462,7 +467,10 @@ static void beat_send(weft_bridge *b)
     if (!b->sends || b->opts.anonymous)
         return;
     weft__position positions[WEFT_TOPIC_MAX];
-    weft__beat beat = {.node = b->node, .epoch = atomic_load(&b->epoch), .streams = positions};
+    weft__beat beat = {.node = b->node,
+                       .epoch = atomic_load(&b->epoch),
+                       .streams = positions,
+                       .timestamp_ms = weft_clock_wall_ms(b->clock)};
     beat.stream_count = weft__uplink_sent_positions(b->uplink, beat.epoch, positions);
     char topic[WEFT__TOPIC_MAX_BYTES];
     uint8_t *bytes;

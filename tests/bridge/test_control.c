@@ -38,7 +38,7 @@ static void check_positions(const weft__position *got, size_t count)
 
 static void brings_back_live(void)
 {
-    const weft__live live = {"host-a", 6, WEFT__LIVE_GOODBYE, positions, COUNT(positions), 1767614400123};
+    const weft__live live = {"host-a", 6, WEFT__LIVE_GOODBYE, positions, COUNT(positions), 1767614400123, 77, "1.2"};
     uint8_t *bytes;
     size_t length;
     weft__live *back;
@@ -49,6 +49,8 @@ static void brings_back_live(void)
     CU_ASSERT_EQUAL(back->epoch, 6);
     CU_ASSERT_EQUAL(back->status, WEFT__LIVE_GOODBYE);
     CU_ASSERT_EQUAL(back->timestamp_ms, 1767614400123);
+    CU_ASSERT_EQUAL(back->instance, 77);
+    CU_ASSERT_STRING_EQUAL(back->version, "1.2");
     check_positions(back->previous, back->previous_count);
     free(back);
 }
@@ -89,7 +91,7 @@ static void brings_back_state(void)
 
 static void brings_back_beat(void)
 {
-    const weft__beat beat = {"host-a", 6, positions, COUNT(positions)};
+    const weft__beat beat = {"host-a", 6, positions, COUNT(positions), 1767614400123};
     uint8_t *bytes;
     size_t length;
     weft__beat *back;
@@ -97,6 +99,7 @@ static void brings_back_beat(void)
     CU_ASSERT_EQUAL_FATAL(weft__beat_decode(bytes, length, &back, &reason), WEFT_OK);
     free(bytes);
     CU_ASSERT_STRING_EQUAL(back->node, "host-a");
+    CU_ASSERT_EQUAL(back->timestamp_ms, 1767614400123);
     check_positions(back->streams, back->stream_count);
     free(back);
 }
@@ -343,10 +346,12 @@ static void refuses_to_encode_nonsense(void)
     uint8_t *bytes;
     size_t length;
     const weft__position bad = {0, WEFT_TOPIC_COST, 1, 0};
-    CU_ASSERT_EQUAL(weft__beat_encode(&(weft__beat){"Host", 1, NULL, 0}, &bytes, &length), WEFT_INVALID);
-    CU_ASSERT_EQUAL(weft__beat_encode(&(weft__beat){"host", 0, NULL, 0}, &bytes, &length), WEFT_INVALID);
-    CU_ASSERT_EQUAL(weft__beat_encode(&(weft__beat){"host", 1, &bad, 1}, &bytes, &length), WEFT_INVALID);
+    CU_ASSERT_EQUAL(weft__beat_encode(&(weft__beat){"Host", 1, NULL, 0, 0}, &bytes, &length), WEFT_INVALID);
+    CU_ASSERT_EQUAL(weft__beat_encode(&(weft__beat){"host", 0, NULL, 0, 0}, &bytes, &length), WEFT_INVALID);
+    CU_ASSERT_EQUAL(weft__beat_encode(&(weft__beat){"host", 1, &bad, 1, 0}, &bytes, &length), WEFT_INVALID);
     CU_ASSERT_EQUAL(weft__live_encode(&(weft__live){.node = "host", .epoch = 1}, &bytes, &length), WEFT_INVALID);
+    CU_ASSERT_EQUAL(weft__beat_encode(&(weft__beat){"host", WEFT__EPOCH_MAX + 1, NULL, 0, 0}, &bytes, &length),
+                    WEFT_INVALID);
 }
 
 static void a_bomb_of_empty_elements_is_refused(void)

@@ -72,19 +72,20 @@ static void refuses_events_of_another_node_or_topic(void)
 static void shows_live_and_beat(void)
 {
     static const weft__position positions[] = {{5, WEFT_TOPIC_COST, 17, 0}, {6, WEFT_TOPIC_TOOL, 0, 0}};
-    const weft__live live = {"host-a", 6, WEFT__LIVE_BIRTH, positions, 2, 1767614400123};
-    const weft__beat beat = {"host-a", UINT64_MAX, NULL, 0};
+    const weft__live live = {"host-a", 6, WEFT__LIVE_BIRTH, positions, 2, 1767614400123, 77, "1.2"};
+    const weft__beat beat = {"host-a", WEFT__EPOCH_MAX, NULL, 0, 1767614400123};
     CU_ASSERT_EQUAL_FATAL(weft__live_encode(&live, &bytes, &length), WEFT_OK);
     shows(
         "weft/v1/dev/live/host-a",
         "{\"topic\":\"weft/v1/dev/live/host-a\",\"message\":{\"node\":\"host-a\",\"epoch\":\"6\","
         "\"status\":\"LIVE_STATUS_BIRTH\",\"previous\":[{\"epoch\":\"5\",\"topic\":\"TOPIC_COST\",\"lastSeq\":\"17\"},"
-        "{\"epoch\":\"6\",\"topic\":\"TOPIC_TOOL\"}],\"timestampMs\":\"1767614400123\"}}\n");
+        "{\"epoch\":\"6\",\"topic\":\"TOPIC_TOOL\"}],\"timestampMs\":\"1767614400123\",\"instance\":\"77\","
+        "\"version\":\"1.2\"}}\n");
     refused("weft/v1/dev/live/host-b", WEFT_MALFORMED, "node: not the one that the topic names");
     done();
     CU_ASSERT_EQUAL_FATAL(weft__beat_encode(&beat, &bytes, &length), WEFT_OK);
     shows("weft/v1/dev/beat/host-a", "{\"topic\":\"weft/v1/dev/beat/host-a\",\"message\":{\"node\":\"host-a\","
-                                     "\"epoch\":\"18446744073709551615\"}}\n");
+                                     "\"epoch\":\"8796093022208\",\"timestampMs\":\"1767614400123\"}}\n");
     done();
 }
 
