@@ -17,8 +17,6 @@
 #include <string.h>
 
 enum {
-    APPLICATION_ID = 0x77656674, /* "weft" */
-    SCHEMA_VERSION = 3,
     BUSY_MS = 2000, /* for a user's own sqlite3 at work on the file; the checkpointer is kept apart by write_lock */
 };
 
@@ -39,7 +37,7 @@ static const char schema[] =
     " touched_ms INTEGER NOT NULL DEFAULT 0) STRICT;";
 
 /* What makes version N + 1 of a journal of version N. */
-static const char *const migrations[SCHEMA_VERSION] = {
+static const char *const migrations[WEFT__JOURNAL_VERSION] = {
     [1] = "ALTER TABLE feeds ADD COLUMN touched_ms INTEGER NOT NULL DEFAULT 0;",
     [2] = "ALTER TABLE streams ADD COLUMN events INTEGER NOT NULL DEFAULT 0;",
 };
@@ -188,11 +186,11 @@ static weft_status file_identify(weft__journal *j, int64_t *ret_version, const c
     if (rc != SQLITE_OK)
         return weft__journal_result(j, rc);
     bool fresh = application == 0 && version == 0 && tables == 0;
-    if (!fresh && application != APPLICATION_ID) {
+    if (!fresh && application != WEFT__JOURNAL_APPLICATION_ID) {
         *reason = "the journal's path names a database of another program";
         return WEFT_INVALID;
     }
-    if (version > SCHEMA_VERSION) {
+    if (version > WEFT__JOURNAL_VERSION) {
         *reason = "the journal was written by a newer version of weft";
         return WEFT_UNSUPPORTED;
     }
@@ -206,11 +204,11 @@ static weft_status schema_make(weft__journal *j, int64_t version)
 {
     char finish[96];
     (void)snprintf(finish, sizeof finish, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-                   APPLICATION_ID, SCHEMA_VERSION);
+                   WEFT__JOURNAL_APPLICATION_ID, WEFT__JOURNAL_VERSION);
     int rc = sqlite3_exec(j->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     if (rc == SQLITE_OK && version == 0)
         rc = sqlite3_exec(j->db, schema, NULL, NULL, NULL);
-    for (; rc == SQLITE_OK && version > 0 && version < SCHEMA_VERSION; version++)
+    for (; rc == SQLITE_OK && version > 0 && version < WEFT__JOURNAL_VERSION; version++)
         rc = sqlite3_exec(j->db, migrations[version], NULL, NULL, NULL);
     if (rc == SQLITE_ERROR) /* a table is missing or not as we made it */
         rc = SQLITE_CORRUPT;
@@ -289,7 +287,7 @@ static weft_status database_open(weft__journal *j, bool check, const char **reas
         st = connection_tune(j);
     if (st == WEFT_OK && version > 0 && check)
         st = pages_check(j);
-    if (st == WEFT_OK && version < SCHEMA_VERSION)
+    if (st == WEFT_OK && version < WEFT__JOURNAL_VERSION)
         st = schema_make(j, version);
     if (st == WEFT_OK)
         st = statements_prepare(j);

@@ -9,6 +9,8 @@
  *   journal_trim.c     retention
  *   journal_sync.c     sync and checkpoint, the only parts that other threads run
  *   journal_salvage.c  carries the readable rows of a damaged file over
+ *   journal_scan.c     finds the way round what cannot be read
+ *   journal_view.c     weft/journal.h: looks into a journal from outside; with journal_verify.c and journal_purge.c
  *   journal_file.c     names, directory, lock, moving aside
  *   journal_disk.c     the system's files, behind a table of functions
  */
@@ -22,6 +24,11 @@
 
 typedef struct sqlite3 sqlite3;
 typedef struct sqlite3_stmt sqlite3_stmt;
+
+enum {
+    WEFT__JOURNAL_APPLICATION_ID = 0x77656674, /* "weft" */
+    WEFT__JOURNAL_VERSION = 3,                 /* of the schema */
+};
 
 /* Columns of a row, in the order of weft__journal_row_columns; the blob comes last so that the rest is read without it.
  */
@@ -195,6 +202,19 @@ void weft__row_done(weft__journal *j);
 weft_status weft__row_measure(weft__journal *j, int64_t id, weft__journal_row *ret);
 /* Columns of WEFT__ROW_HEAD and bytes; returns whether the checksum over the head holds. */
 bool weft__row_decode(sqlite3_stmt *stmt, weft__journal_row *ret);
+/* Whether the message's checksum holds, if it has one. */
+bool weft__row_bytes_hold(const weft__journal_row *row);
+
+/* ---- journal_trim.c ---- */
+
+/* Deletes all acknowledged rows, or all rows. */
+weft_status weft__journal_clear(weft__journal *j, bool pending_too);
+
+/* ---- journal_scan.c ---- */
+
+/* Where rows behind `id` cannot be read: the next id behind which they can. `scan` selects rows with id > ?1 in order.
+ * Returns false if nothing behind it can be read. */
+bool weft__scan_cross(sqlite3_stmt *scan, int64_t *id);
 
 /* ---- journal_salvage.c ---- */
 

@@ -27,7 +27,7 @@ static bool trailer_found(const weft__journal_row *row)
     return tag[0] == 0xfd && tag[1] == 0xff && tag[2] == 0xff && tag[3] == 0xff && tag[4] == 0x0f;
 }
 
-static bool bytes_hold(const weft__journal_row *row)
+bool weft__row_bytes_hold(const weft__journal_row *row)
 {
     if (!trailer_found(row))
         return true;
@@ -210,7 +210,7 @@ weft_status weft__row_fetch(weft__journal *j, const weft__stream *s, const weft_
         return st;
     if (st == WEFT_CORRUPT || !weft__row_decode(stmt, ret) || ret->last_seq != head->last_seq)
         return row_outline(j, s, head, ret);
-    if (!bytes_hold(ret))
+    if (!weft__row_bytes_hold(ret))
         ret->bytes = NULL;
     return WEFT_OK;
 }

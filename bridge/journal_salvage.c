@@ -1,9 +1,8 @@
 /* bridge/journal_salvage.c: carries what can be read of a damaged journal over into a new one.
  *
- * Rows are read in order of id. Where a page cannot be read, the search for the next position that can be doubles its
- * step and then halves it, so that a lost page costs the rows on it and no others. A row whose own checks fail in the
- * head is left out; one whose message alone is damaged is carried, so that readers are told which events it held. The
- * damaged file is only read: its WAL stays with it. */
+ * Rows are read in order of id. A lost page costs the rows on it and no others (journal_scan.c). A row whose own checks
+ * fail in the head is left out; one whose message alone is damaged is carried, so that readers are told which events it
+ * held. The damaged file is only read: its WAL stays with it. */
 #include "bridge/journal_db.h"
 
 #include <sqlite3.h>
@@ -47,35 +46,6 @@ static weft_status rows_carry_chunk(salvage *v, int *ret_rc)
     return st == WEFT_OK ? weft__journal_checkpoint(v->to) : st;
 }
 
-static bool position_readable(salvage *v, int64_t id)
-{
-    (void)sqlite3_bind_int64(v->scan, 1, id);
-    int rc = sqlite3_step(v->scan);
-    (void)sqlite3_reset(v->scan);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE;
-}
-
-/* Moves v->id behind what cannot be read; false if nothing behind it can. */
-static bool gap_cross(salvage *v)
-{
-    int64_t readable = 1, unreadable = 0;
-    while (!position_readable(v, v->id + readable)) {
-        if (readable > (INT64_MAX - v->id) / 4)
-            return false;
-        unreadable = readable;
-        readable *= 2;
-    }
-    while (readable - unreadable > 1) {
-        int64_t middle = unreadable + (readable - unreadable) / 2;
-        if (position_readable(v, v->id + middle))
-            readable = middle;
-        else
-            unreadable = middle;
-    }
-    v->id += readable;
-    return true;
-}
-
 static weft_status rows_carry(salvage *v)
 {
     static const char sql[] = "SELECT " WEFT__ROW_HEAD ", bytes FROM rows WHERE id > ?1 ORDER BY id";
@@ -85,7 +55,7 @@ static weft_status rows_carry(salvage *v)
     int rc = SQLITE_ROW;
     while (st == WEFT_OK && rc != SQLITE_DONE) {
         st = rows_carry_chunk(v, &rc);
-        if (st == WEFT_OK && rc != SQLITE_ROW && rc != SQLITE_DONE && !gap_cross(v))
+        if (st == WEFT_OK && rc != SQLITE_ROW && rc != SQLITE_DONE && !weft__scan_cross(v->scan, &v->id))
             break;
     }
     (void)sqlite3_finalize(v->scan);

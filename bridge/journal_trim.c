@@ -216,3 +216,35 @@ weft_status weft__journal_trim(weft__journal *j, int64_t now_ms, weft__journal_l
     } while (st == WEFT_OK && trim_full(&t));
     return st;
 }
+
+static weft_status stream_clear(trim *t, weft__stream *s, bool pending_too)
+{
+    weft_status st = WEFT_OK;
+    while (st == WEFT_OK && s->totals.rows > 0 && !trim_full(t)) {
+        weft__row_head head;
+        weft__journal_row row;
+        st = weft__row_next(t->j, s, 0, 0, &head);
+        if (st != WEFT_OK || (head.last_seq > s->totals.acked_seq && !pending_too))
+            break;
+        st = weft__row_measure(t->j, head.id, &row);
+        if (st == WEFT_OK)
+            st = row_drop(t, s, &row);
+    }
+    return st == WEFT_NOT_FOUND ? WEFT_OK : st;
+}
+
+weft_status weft__journal_clear(weft__journal *j, bool pending_too)
+{
+    trim t = {.j = j};
+    weft_status st;
+    do {
+        t.deleted = 0;
+        st = weft__journal_begin(j);
+        if (st != WEFT_OK)
+            return st;
+        for (size_t i = 0; i < j->stream_count && st == WEFT_OK && !trim_full(&t); i++)
+            st = stream_clear(&t, &j->streams[i], pending_too);
+        st = weft__journal_end(j, st);
+    } while (st == WEFT_OK && trim_full(&t));
+    return st;
+}
