@@ -6,6 +6,7 @@
 #include "nodes/commands.h"
 #include "nodes/deadline.h"
 #include "nodes/event_print.h"
+#include "nodes/filter_options.h"
 #include "nodes/notice_log.h"
 #include "weft/schema.h"
 
@@ -114,30 +115,6 @@ static void on_notice(const weft_notice *notice, void *user)
 
 /* ---- the command line ---- */
 
-/* The words of a list for a message: "a, b, c". */
-static void say_topics(FILE *out)
-{
-#define X(name, wire, number) fprintf(out, " %s", #wire);
-    WEFT_TOPIC_MAP(X)
-#undef X
-    fprintf(out, "\n");
-}
-
-static bool read_topics(const args *a, weft_filter *filter)
-{
-    for (size_t i = 0; i < args_count(a, "topic"); i++) {
-        const char *name = args_nth(a, "topic", i);
-        weft_topic topic = weft_topic_from_name(name);
-        if (topic == 0) {
-            fprintf(stderr, "weft sub: --topic: there is no topic '%s'; there are:", name);
-            say_topics(stderr);
-            return false;
-        }
-        filter->topics |= topic;
-    }
-    return true;
-}
-
 static bool read_types(const args *a, weft_filter *filter, weft_event_type types[TYPES_MAX])
 {
     filter->types = types;
@@ -235,8 +212,9 @@ static int run(const args *a)
         return args_usage(a, "'%s' is too much; it takes options only.", a->rest[0]);
     if (args_text(a, "node", NULL) != NULL && (filter.node = node_option_read(a, NULL)) == NULL)
         return EXIT_USAGE;
-    if (broker_options_read(a, &broker) != EXIT_DONE || !read_topics(a, &filter) || !read_types(a, &filter, types) ||
-        !args_number(a, "count", 1, INT64_MAX, 0, &count) || !args_seconds(a, "timeout", -1, &timeout_ms))
+    if (broker_options_read(a, &broker) != EXIT_DONE || !topics_option_read(a, "topic", &filter.topics) ||
+        !read_types(a, &filter, types) || !args_number(a, "count", 1, INT64_MAX, 0, &count) ||
+        !args_seconds(a, "timeout", -1, &timeout_ms))
         return EXIT_USAGE;
     listener l = {.url = broker.url, .json = args_flag(a, "json"), .wanted = (uint64_t)count};
     wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
