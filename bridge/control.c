@@ -54,6 +54,7 @@ static const weft__binding live_bindings[] = {
     WEFT__BIND(TIME, weft__live, Weft__V1__Live, timestamp_ms),
     WEFT__BIND(TIME, weft__live, Weft__V1__Live, instance),
     WEFT__BIND(STRING, weft__live, Weft__V1__Live, version),
+    WEFT__BIND(TIME, weft__live, Weft__V1__Live, born_ms),
 };
 
 static const weft__list live_lists[] = {
@@ -232,7 +233,8 @@ weft_status weft__beat_decode(const uint8_t *bytes, size_t length, weft__beat **
 #member, WEFT__BIND_##kind, 0, offsetof(weft__command, replay.member), offsetof(Weft__V1__Replay, member)      \
     }
 static const weft__binding replay_bindings[] = {
-    REPLAY(U64, epoch), REPLAY(TOPIC, topic), REPLAY(U64, from_seq), REPLAY(U64, to_seq), REPLAY(U32, max_messages),
+    REPLAY(U64, epoch),        REPLAY(TOPIC, topic),   REPLAY(U64, from_seq), REPLAY(U64, to_seq),
+    REPLAY(U32, max_messages), REPLAY(TIME, since_ms), REPLAY(U32, taker),
 };
 
 static const char *replay_complaint(const void *ours)
@@ -297,6 +299,8 @@ static const weft__binding reply_bindings[] = {
     WEFT__BIND(BOOL, weft__reply, Weft__V1__Reply, last),
     WEFT__BIND(U64, weft__reply, Weft__V1__Reply, covered_to_seq),
     WEFT__BIND(STRING, weft__reply, Weft__V1__Reply, error),
+    WEFT__BIND(U64, weft__reply, Weft__V1__Reply, last_seq),
+    WEFT__BIND(U64, weft__reply, Weft__V1__Reply, skipped_seq),
 };
 
 static const weft__blob reply_blob = {offsetof(weft__reply, batch), offsetof(weft__reply, batch_bytes),

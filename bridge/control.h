@@ -11,6 +11,8 @@
  * is junk, and nobody goes beyond it. */
 #define WEFT__EPOCH_MAX (UINT64_C(1) << 43)
 
+enum { WEFT__SKEW_MS = 5000 }; /* granted to the clocks of other hosts */
+
 typedef struct weft__position {
     uint64_t epoch;
     weft_topic topic;
@@ -34,6 +36,7 @@ typedef struct weft__live {
     int64_t timestamp_ms;
     int64_t instance;    /* of the process, random, positive; 0: not said */
     const char *version; /* NULL: not said */
+    int64_t born_ms;
 } weft__live;
 
 typedef struct weft__model_totals {
@@ -82,8 +85,10 @@ typedef struct weft__command {
         uint64_t epoch;
         weft_topic topic;
         uint64_t from_seq;
-        uint64_t to_seq;
+        uint64_t to_seq; /* UINT64_MAX: as far as there is */
         uint32_t max_messages;
+        int64_t since_ms;
+        uint32_t taker;
     } replay;
     const char *reason;
 } weft__command;
@@ -99,6 +104,8 @@ typedef struct weft__reply {
     const weft_lost *lost;
     size_t lost_count;
     const char *error;
+    uint64_t last_seq;
+    uint64_t skipped_seq;
 } weft__reply;
 
 weft_status weft__live_encode(const weft__live *m, uint8_t **ret, size_t *ret_bytes);

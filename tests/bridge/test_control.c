@@ -38,7 +38,8 @@ static void check_positions(const weft__position *got, size_t count)
 
 static void brings_back_live(void)
 {
-    const weft__live live = {"host-a", 6, WEFT__LIVE_GOODBYE, positions, COUNT(positions), 1767614400123, 77, "1.2"};
+    const weft__live live = {"host-a", 6,     WEFT__LIVE_GOODBYE, positions, COUNT(positions), 1767614400123,
+                             77,       "1.2", 1767614400100};
     uint8_t *bytes;
     size_t length;
     weft__live *back;
@@ -51,6 +52,7 @@ static void brings_back_live(void)
     CU_ASSERT_EQUAL(back->timestamp_ms, 1767614400123);
     CU_ASSERT_EQUAL(back->instance, 77);
     CU_ASSERT_STRING_EQUAL(back->version, "1.2");
+    CU_ASSERT_EQUAL(back->born_ms, 1767614400100);
     check_positions(back->previous, back->previous_count);
     free(back);
 }
@@ -123,6 +125,8 @@ static void brings_back_commands(void)
     command.replay.from_seq = 7;
     command.replay.to_seq = 70;
     command.replay.max_messages = 3;
+    command.replay.since_ms = 1767614400123;
+    command.replay.taker = 2;
     command.reason = NULL;
     CU_ASSERT_EQUAL_FATAL(weft__command_encode(&command, &bytes, &length), WEFT_OK);
     CU_ASSERT_EQUAL_FATAL(weft__command_decode(bytes, length, &back, &reason), WEFT_OK);
@@ -133,6 +137,8 @@ static void brings_back_commands(void)
     CU_ASSERT_EQUAL(back->replay.from_seq, 7);
     CU_ASSERT_EQUAL(back->replay.to_seq, 70);
     CU_ASSERT_EQUAL(back->replay.max_messages, 3);
+    CU_ASSERT_EQUAL(back->replay.since_ms, 1767614400123);
+    CU_ASSERT_EQUAL(back->replay.taker, 2);
     CU_ASSERT_STRING_EQUAL(back->from, "host-a");
     CU_ASSERT_STRING_EQUAL(back->request_id, "R1");
     CU_ASSERT_PTR_NULL(back->reason);
@@ -150,7 +156,9 @@ static void brings_back_replies(void)
                                .covered_to_seq = 88,
                                .lost = losses,
                                .lost_count = COUNT(losses),
-                               .error = "none"};
+                               .error = "none",
+                               .last_seq = 90,
+                               .skipped_seq = 12};
     uint8_t *bytes;
     size_t length;
     weft__reply *back;
@@ -163,6 +171,8 @@ static void brings_back_replies(void)
     CU_ASSERT_EQUAL_FATAL(back->batch_bytes, 3);
     CU_ASSERT_EQUAL(memcmp(back->batch, "\0\1\2", 3), 0);
     CU_ASSERT_EQUAL(back->covered_to_seq, 88);
+    CU_ASSERT_EQUAL(back->last_seq, 90);
+    CU_ASSERT_EQUAL(back->skipped_seq, 12);
     CU_ASSERT_EQUAL_FATAL(back->lost_count, 1);
     CU_ASSERT_STRING_EQUAL(back->lost[0].node, "host-a");
     CU_ASSERT_EQUAL(back->lost[0].topic, WEFT_TOPIC_LLM);

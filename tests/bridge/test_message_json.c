@@ -72,7 +72,7 @@ static void refuses_events_of_another_node_or_topic(void)
 static void shows_live_and_beat(void)
 {
     static const weft__position positions[] = {{5, WEFT_TOPIC_COST, 17, 0}, {6, WEFT_TOPIC_TOOL, 0, 0}};
-    const weft__live live = {"host-a", 6, WEFT__LIVE_BIRTH, positions, 2, 1767614400123, 77, "1.2"};
+    const weft__live live = {"host-a", 6, WEFT__LIVE_BIRTH, positions, 2, 1767614400123, 77, "1.2", 0};
     const weft__beat beat = {"host-a", WEFT__EPOCH_MAX, NULL, 0, 1767614400123};
     CU_ASSERT_EQUAL_FATAL(weft__live_encode(&live, &bytes, &length), WEFT_OK);
     shows(

@@ -93,11 +93,13 @@ static void controls_write(void)
     command.replay.epoch = 5;
     command.replay.topic = WEFT_TOPIC_LLM;
     command.replay.to_seq = 9;
-    live_write("live", &(weft__live){"n", 6, WEFT__LIVE_BIRTH, positions, 2, 1767614400123, 77, "1.2"});
+    command.replay.since_ms = 1767614400123;
+    command.replay.taker = 2;
+    live_write("live", &(weft__live){"n", 6, WEFT__LIVE_BIRTH, positions, 2, 1767614400123, 77, "1.2", 1767614400100});
     state_write("state", &(weft__state){"n", 6, 99, &model, 1, 20, 21, 22, &session, 1, true});
     beat_write("beat", &(weft__beat){"n", 6, positions, 2, 1767614400123});
     command_write("command", &command);
-    reply_write("reply", &(weft__reply){"n", "R1", 1, true, (const uint8_t *)"abc", 3, 9, &lost, 1, "error"});
+    reply_write("reply", &(weft__reply){"n", "R1", 1, true, (const uint8_t *)"abc", 3, 9, &lost, 1, "error", 12, 3});
     merge_write();
     seed_write("control", "topic_evt", 6, "weft/v1/dev/evt/cost/host-a", 27);
     seed_write("control", "topic_json", 6, "weft/v1/dev/json/cost/token_usage/host-a/s%20%C3%BC", 51);
