@@ -3,11 +3,17 @@
  * Baseline of a stream first seen: if the birth of its epoch was known when we began to want its topic, events before
  * the first batch are not ours to have. Else we were there first, and whatever lies before the batch is a gap.
  *
+ * Who wants the past has no baseline: everything from 0 is missing, and asked for with the time from which on it is
+ * wanted; what the node leaves out as older counts as settled. How far a stream of a present life goes is not known
+ * then (births do not say): the first question is open-ended, and its answer tells.
+ *
  * One question at a time a stream, for its first hole; the answer comes in numbered parts, and if one is missing the
- * question is asked again. Waiting time doubles with each failure, up to 30 s. */
+ * question is asked again. Waiting time doubles with each failure (asks.h). */
 #include "bridge/downlink.h"
 
+#include "bridge/asks.h"
 #include "bridge/peers.h"
+#include "bridge/topic_map.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -18,9 +24,10 @@ enum {
     STREAMS_MAX = 65536,
     SUSPECT_GRACE_MS = 600,  /* QoS 0 beats overtake what is queued for us at the broker */
     BACKLOG_GRACE_MS = 1500, /* a node that comes back first sends what it had not got rid of */
-    RETRY_MIN_MS = 250,
-    RETRY_MAX_MS = 30000,
+    RETRY_MS = 250,
 };
+
+static const uint64_t SEQ_MAX = INT64_MAX; /* what a journal can hold: more is not believed */
 
 struct weft__downlink {
     weft__downlink_opts opts;
@@ -31,8 +38,11 @@ struct weft__downlink {
     weft__peers peers;
     uint32_t interest;
     uint64_t stamp;
-    uint64_t interest_stamp[WEFT_TOPIC_MAX];
-    uint64_t last_request;
+    weft__moment wanted[WEFT_TOPIC_MAX]; /* since when */
+    weft__asks asks;
+    weft__stream *changed;
+    bool in_answer;            /* the events taken now come from an answer */
+    size_t next_bucket;        /* where the next tick begins, so that all streams come to ask */
     uint64_t uses;             /* counts what uses a stream */
     weft__downlink_stats live; /* this thread's */
     pthread_mutex_t mutex;
@@ -42,7 +52,12 @@ struct weft__downlink {
 static void stream_deliver(void *user, const weft_event *event, bool late)
 {
     weft__downlink *d = user;
-    if (!late) {
+    if (d->opts.since_ms != 0 && event->accepted_ms != 0 && event->accepted_ms < d->opts.since_ms - WEFT__SKEW_MS) {
+        d->live.streams.delivered--;
+        d->live.before_since++;
+        return;
+    }
+    if (!late && !(d->in_answer && d->opts.past_marked)) {
         d->ops.deliver(d->ops.user, event);
         return;
     }
@@ -66,7 +81,7 @@ weft_status weft__downlink_create(const weft__downlink_opts *opts, const weft__d
     if (d == NULL)
         return WEFT_NO_MEMORY;
     d->opts = *opts;
-    d->last_request = opts->first_request;
+    weft__asks_init(&d->asks, opts->first_request, opts->taker);
     d->ops = *ops;
     if (d->opts.ask_timeout_ms == 0)
         d->opts.ask_timeout_ms = 3000;
@@ -84,7 +99,8 @@ void weft__downlink_destroy(weft__downlink *d)
 {
     if (d == NULL)
         return;
-    weft__downlink_interest(d, 0);
+    d->ops.forgot = NULL;
+    weft__downlink_interest(d, 0, 0);
     weft__peers_fini(&d->peers);
     pthread_mutex_destroy(&d->mutex);
     free(d);
@@ -108,6 +124,32 @@ static weft__stream *stream_find(weft__downlink *d, const char *node, uint64_t e
     while (s != NULL && (s->epoch != epoch || s->topic != topic || strcmp(s->node, node) != 0))
         s = s->next;
     return s;
+}
+
+static void stream_note_change(weft__downlink *d, weft__stream *s)
+{
+    if (s->changed)
+        return;
+    s->changed = true;
+    s->next_changed = d->changed;
+    d->changed = s;
+}
+
+/* Takes it out of its bucket and all lists, and frees it. */
+static void stream_drop(weft__downlink *d, weft__stream **at)
+{
+    weft__stream *s = *at;
+    *at = s->next;
+    d->stream_count--;
+    weft__asks_end(&d->asks, s);
+    if (d->ops.forgot != NULL)
+        d->ops.forgot(d->ops.user, s);
+    weft__stream **changed = &d->changed;
+    while (s->changed && *changed != s)
+        changed = &(*changed)->next_changed;
+    if (s->changed)
+        *changed = s->next_changed;
+    weft__stream_destroy(s);
 }
 
 /* Whether nothing more is expected: its node is away, or lives again, and nothing of it is missing. */
@@ -135,9 +177,7 @@ static void streams_forget_oldest(weft__downlink *d)
                 at = &s->next;
                 continue;
             }
-            *at = s->next;
-            d->stream_count--;
-            weft__stream_destroy(s);
+            stream_drop(d, at);
         }
 }
 
@@ -150,7 +190,8 @@ static weft__stream *stream_add(weft__downlink *d, const char *node, uint64_t ep
         s->used = ++d->uses;
         return s;
     }
-    if (d->stream_count == d->opts.streams_max || (s = weft__stream_create(node, epoch, topic)) == NULL) {
+    if (d->stream_count == d->opts.streams_max ||
+        (s = weft__stream_create(node, epoch, topic, d->opts.since_ms != 0)) == NULL) {
         d->live.dropped_bound++;
         return NULL;
     }
@@ -165,14 +206,14 @@ static weft__stream *stream_add(weft__downlink *d, const char *node, uint64_t ep
 static bool stream_was_before_us(const weft__downlink *d, const weft__stream *s)
 {
     const weft__peer *peer = weft__peers_find(&d->peers, s->node);
-    return peer != NULL && weft__peer_born_by(peer, s->epoch, d->interest_stamp[weft_topic_number(s->topic)]);
+    return peer != NULL && weft__peer_born_by(peer, s->epoch, d->wanted[weft_topic_number(s->topic)]);
 }
 
-void weft__downlink_interest(weft__downlink *d, uint32_t topics)
+void weft__downlink_interest(weft__downlink *d, uint32_t topics, int64_t now_ms)
 {
     for (unsigned number = 0; number < WEFT_TOPIC_MAX; number++)
         if ((topics & ~d->interest) & (uint32_t)weft_topic_from_number(number))
-            d->interest_stamp[number] = ++d->stamp;
+            d->wanted[number] = (weft__moment){++d->stamp, now_ms};
     d->interest = topics;
     for (size_t i = 0; i < STREAM_BUCKETS; i++) {
         weft__stream **at = &d->buckets[i];
@@ -182,34 +223,49 @@ void weft__downlink_interest(weft__downlink *d, uint32_t topics)
                 at = &s->next;
                 continue;
             }
-            *at = s->next;
-            d->stream_count--;
-            weft__stream_destroy(s);
+            stream_drop(d, at);
         }
     }
 }
 
-/* ---- asking ---- */
-
-static void ask_failed(weft__stream *s, int64_t now_ms)
+weft_status weft__downlink_restore(weft__downlink *d, const char *node, uint64_t epoch, weft_topic topic, uint64_t high,
+                                   const weft__seq_range *holes, size_t hole_count, int64_t now_ms)
 {
-    int64_t wait = RETRY_MIN_MS;
-    for (uint32_t i = 0; i < s->ask_failures && wait < RETRY_MAX_MS; i++)
-        wait *= 2;
-    s->ask_failures++;
-    s->ask = (weft__ask){0};
-    s->ask_after_ms = now_ms + (wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS);
+    weft__stream *s = stream_find(d, node, epoch, topic);
+    if (s != NULL || !(d->interest & (uint32_t)topic))
+        return WEFT_INVALID;
+    s = stream_add(d, node, epoch, topic);
+    return s != NULL ? weft__stream_restore(s, high, holes, hole_count, now_ms) : WEFT_FULL;
 }
+
+void weft__downlink_each_changed(weft__downlink *d, void (*fn)(void *user, const weft__stream *stream), void *user)
+{
+    for (weft__stream *s = d->changed; s != NULL; s = s->next_changed) {
+        s->changed = false;
+        fn(user, s);
+    }
+    d->changed = NULL;
+}
+
+/* ---- asking ---- */
 
 static void stream_ask(weft__downlink *d, weft__stream *s, int64_t now_ms)
 {
-    if (s->holes.count == 0 || s->ask.request != 0 || now_ms < s->ask_after_ms)
+    bool hole = s->holes.count > 0;
+    if ((!hole && !s->endless) || s->ask.request != 0 || now_ms < s->ask_after_ms)
         return;
-    s->ask = (weft__ask){.request = ++d->last_request,
-                         .from = s->holes.items[0].from,
-                         .to = s->holes.items[0].to,
-                         .deadline_ms = now_ms + d->opts.ask_timeout_ms};
-    d->ops.ask(d->ops.user, s->node, s->ask.request, s->epoch, s->topic, s->ask.from, s->ask.to);
+    uint64_t from = hole ? s->holes.items[0].from : s->high + 1;
+    uint64_t to = s->endless ? UINT64_MAX : s->holes.items[0].to;
+    if (!weft__asks_begin(&d->asks, s, from, to, now_ms + d->opts.ask_timeout_ms))
+        return;
+    d->ops.ask(d->ops.user, &(weft__question){.node = s->node,
+                                              .request = s->ask.request,
+                                              .taker = d->opts.taker,
+                                              .epoch = s->epoch,
+                                              .topic = s->topic,
+                                              .from_seq = from,
+                                              .to_seq = to,
+                                              .since_ms = d->opts.since_ms});
 }
 
 static void stream_give_up(weft__downlink *d, weft__stream *s)
@@ -220,15 +276,28 @@ static void stream_give_up(weft__downlink *d, weft__stream *s)
                                        .to_seq = s->holes.items[0].to,
                                        .reason = WEFT_LOST_UNREACHABLE},
                           &d->stream_ops, &d->live.streams);
-    s->ask = (weft__ask){0};
+    weft__asks_end(&d->asks, s);
+    stream_note_change(d, s);
+}
+
+/* A node that is known to be away may come back, however late. */
+static bool stream_is_hopeless(const weft__downlink *d, const weft__stream *s, int64_t now_ms)
+{
+    if (s->holes.count == 0 || s->ask_failures == 0 || now_ms - s->oldest_hole_ms < d->opts.give_up_ms)
+        return false;
+    const weft__peer *peer = weft__peers_find(&d->peers, s->node);
+    return peer == NULL || peer->up;
 }
 
 static void stream_tick(weft__downlink *d, weft__stream *s, int64_t now_ms)
 {
-    weft__stream_tick(s, now_ms, d->opts.hold_ms, &d->stream_ops, &d->live.streams);
+    if (s->suspected != 0 || s->hold_until_ms != 0) {
+        weft__stream_tick(s, now_ms, d->opts.hold_ms, &d->stream_ops, &d->live.streams);
+        stream_note_change(d, s);
+    }
     if (s->ask.request != 0 && now_ms >= s->ask.deadline_ms)
-        ask_failed(s, now_ms);
-    if (s->holes.count > 0 && s->ask_failures > 0 && now_ms - s->oldest_hole_ms >= d->opts.give_up_ms)
+        weft__asks_fail(&d->asks, s, now_ms);
+    if (stream_is_hopeless(d, s, now_ms))
         stream_give_up(d, s);
     stream_ask(d, s, now_ms);
     d->live.open_gaps += (uint32_t)s->holes.count;
@@ -237,9 +306,15 @@ static void stream_tick(weft__downlink *d, weft__stream *s, int64_t now_ms)
 void weft__downlink_tick(weft__downlink *d, int64_t now_ms)
 {
     d->live.open_gaps = 0;
-    for (size_t i = 0; i < STREAM_BUCKETS; i++)
-        for (weft__stream *s = d->buckets[i]; s != NULL; s = s->next)
+    d->asks.refused = 0;
+    size_t first = d->next_bucket, refused_at = first;
+    for (size_t i = 0; i < STREAM_BUCKETS; i++) {
+        for (weft__stream *s = d->buckets[(first + i) % STREAM_BUCKETS]; s != NULL; s = s->next)
             stream_tick(d, s, now_ms);
+        if (d->asks.refused == 0)
+            refused_at = (first + i + 1) % STREAM_BUCKETS;
+    }
+    d->next_bucket = refused_at;
     d->live.peers = (uint32_t)d->peers.up;
     pthread_mutex_lock(&d->mutex);
     d->shown = d->live;
@@ -250,9 +325,9 @@ void weft__downlink_connected(weft__downlink *d, int64_t now_ms)
 {
     for (size_t i = 0; i < STREAM_BUCKETS; i++)
         for (weft__stream *s = d->buckets[i]; s != NULL; s = s->next) {
-            s->ask = (weft__ask){0};
+            weft__asks_end(&d->asks, s);
             s->ask_failures = 0;
-            s->ask_after_ms = now_ms + RETRY_MIN_MS;
+            s->ask_after_ms = now_ms + RETRY_MS;
         }
 }
 
@@ -295,6 +370,7 @@ static void batch_take(weft__downlink *d, weft__stream *s, const weft_batch *bat
                           &d->stream_ops, &d->live.streams);
     for (size_t i = 0; i < batch->lost_count; i++)
         weft__stream_lose(s, &batch->lost[i], &d->stream_ops, &d->live.streams);
+    stream_note_change(d, s);
 }
 
 void weft__downlink_batch(weft__downlink *d, const char *sender, weft_topic topic, const uint8_t *bytes, size_t length,
@@ -309,7 +385,8 @@ void weft__downlink_batch(weft__downlink *d, const char *sender, weft_topic topi
     weft__stream *s = stream_add(d, sender, batch->epoch, topic);
     if (s != NULL) {
         if (!s->based)
-            weft__stream_base(s, stream_was_before_us(d, s) ? batch->prev_seq : 0);
+            weft__stream_base(s, d->opts.since_ms == 0 && stream_was_before_us(d, s) ? batch->prev_seq : 0);
+        weft__stream_begin(s, batch->prev_seq, now_ms);
         batch_take(d, s, batch, now_ms);
         stream_ask(d, s, now_ms);
     }
@@ -318,43 +395,54 @@ void weft__downlink_batch(weft__downlink *d, const char *sender, weft_topic topi
 
 /* ---- answers ---- */
 
-static weft__stream *stream_of_request(weft__downlink *d, const char *node, const char *request)
-{
-    char *end;
-    uint64_t id = strtoull(request, &end, 10);
-    if (id == 0 || *end != '\0')
-        return NULL;
-    for (size_t i = 0; i < STREAM_BUCKETS; i++)
-        for (weft__stream *s = d->buckets[i]; s != NULL; s = s->next)
-            if (s->ask.request == id && strcmp(s->node, node) == 0)
-                return s;
-    return NULL;
-}
-
-static void answer_finish(weft__downlink *d, weft__stream *s, const weft__reply *reply, int64_t now_ms)
+/* The whole of it is in: what it does not hold or list does not exist. A version that does not know open ends covers
+ * everything, and tells nothing. */
+static void answer_settle(weft__downlink *d, weft__stream *s, const weft__reply *reply, int64_t now_ms)
 {
     weft__ask ask = s->ask;
-    if (ask.broken || reply->error != NULL) {
-        ask_failed(s, now_ms);
-        return;
-    }
+    bool open_ended = ask.to == UINT64_MAX;
     for (size_t i = 0; i < reply->lost_count; i++) {
         weft_lost lost = reply->lost[i];
         lost.from_seq = lost.from_seq < ask.from ? ask.from : lost.from_seq;
         lost.to_seq = lost.to_seq > ask.to ? ask.to : lost.to_seq;
-        weft__stream_lose(s, &lost, &d->stream_ops, &d->live.streams);
+        if (!open_ended || lost.to_seq <= SEQ_MAX)
+            weft__stream_lose(s, &lost, &d->stream_ops, &d->live.streams);
     }
     uint64_t covered = reply->covered_to_seq < ask.to ? reply->covered_to_seq : ask.to;
-    if (covered < ask.from) {
-        ask_failed(s, now_ms);
+    if (!open_ended || covered <= SEQ_MAX)
+        weft__stream_settle(s, ask.from, covered, &d->stream_ops, &d->live.streams);
+    s->endless = s->endless && !open_ended;
+    if (open_ended && reply->last_seq <= SEQ_MAX)
+        weft__stream_reach(s, reply->last_seq, now_ms, d->opts.hold_ms, &d->stream_ops, &d->live.streams);
+}
+
+static void answer_finish(weft__downlink *d, weft__stream *s, const weft__reply *reply, int64_t now_ms)
+{
+    bool good = !s->ask.broken && reply->error == NULL;
+    if (good)
+        answer_settle(d, s, reply, now_ms);
+    if (!good || (s->ask.to != UINT64_MAX && reply->covered_to_seq < s->ask.from)) {
+        weft__asks_fail(&d->asks, s, now_ms);
         return;
     }
-    weft__stream_settle(s, ask.from, covered, &d->stream_ops, &d->live.streams);
-    s->ask = (weft__ask){0};
+    weft__asks_end(&d->asks, s);
     s->ask_failures = 0;
     s->ask_after_ms = 0;
     s->oldest_hole_ms = now_ms;
-    stream_ask(d, s, now_ms);
+    if (d->asks.refused == 0)
+        stream_ask(d, s, now_ms);
+}
+
+static void answer_take_batch(weft__downlink *d, weft__stream *s, const weft__reply *reply, int64_t now_ms)
+{
+    weft_batch *batch = batch_verify(d, s->node, s->topic, reply->batch, reply->batch_bytes);
+    d->in_answer = true;
+    if (batch != NULL && batch->epoch == s->epoch)
+        batch_take(d, s, batch, now_ms);
+    else
+        s->ask.broken = true;
+    d->in_answer = false;
+    weft_batch_free(batch);
 }
 
 static void answer_take(weft__downlink *d, weft__stream *s, const weft__reply *reply, int64_t now_ms)
@@ -365,16 +453,15 @@ static void answer_take(weft__downlink *d, weft__stream *s, const weft__reply *r
         s->ask.broken = true;
     s->ask.next_index = reply->index + 1;
     s->ask.deadline_ms = now_ms + d->opts.ask_timeout_ms;
-    if (reply->batch != NULL) {
-        weft_batch *batch = batch_verify(d, s->node, s->topic, reply->batch, reply->batch_bytes);
-        if (batch != NULL && batch->epoch == s->epoch)
-            batch_take(d, s, batch, now_ms);
-        else
-            s->ask.broken = true;
-        weft_batch_free(batch);
-    }
+    weft__stream_hold_on(s, now_ms, d->opts.hold_ms);
+    if (d->opts.since_ms != 0 && reply->skipped_seq >= s->ask.from && reply->skipped_seq <= SEQ_MAX)
+        weft__stream_settle(s, s->ask.from, reply->skipped_seq < s->ask.to ? reply->skipped_seq : s->ask.to,
+                            &d->stream_ops, &d->live.streams);
+    if (reply->batch != NULL)
+        answer_take_batch(d, s, reply, now_ms);
     if (reply->last)
         answer_finish(d, s, reply, now_ms);
+    stream_note_change(d, s);
 }
 
 void weft__downlink_reply(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, int64_t now_ms)
@@ -387,7 +474,7 @@ void weft__downlink_reply(weft__downlink *d, const char *sender, const uint8_t *
         return;
     }
     d->live.received_messages++;
-    weft__stream *s = stream_of_request(d, sender, reply->request_id);
+    weft__stream *s = weft__asks_find(&d->asks, sender, reply->request_id);
     if (strcmp(reply->node, sender) != 0)
         d->live.dropped_foreign++;
     else if (s != NULL)
@@ -397,38 +484,86 @@ void weft__downlink_reply(weft__downlink *d, const char *sender, const uint8_t *
 
 /* ---- peers ---- */
 
-/* Where streams of earlier lives end. A life that we saw nothing of is ours if it began after we began to listen: it is
- * younger than one we know, or we saw its birth. `known` is what was known before this birth. */
-static void previous_take(weft__downlink *d, const weft__peer *known, const weft__live *live, int64_t now_ms)
+/* Whether all that an epoch accepted lies before what is wanted: it ended when the next one began, and epochs are
+ * numbered by the ms they began in, or later. */
+static bool epoch_is_too_old(const weft__downlink *d, const weft__live *live, uint64_t epoch)
+{
+    uint64_t next = live->epoch;
+    for (size_t i = 0; i < live->previous_count; i++)
+        if (live->previous[i].epoch > epoch && live->previous[i].epoch < next)
+            next = live->previous[i].epoch;
+    return d->opts.since_ms > WEFT__SKEW_MS && next < (uint64_t)(d->opts.since_ms - WEFT__SKEW_MS);
+}
+
+/* Where a stream of an earlier life ends. A life that we saw nothing of is ours if it began after we began to listen:
+ * it is younger than one we know, or we saw its birth. `known` is what was known before this birth. */
+static void position_take(weft__downlink *d, const weft__peer *known, const weft__live *live, const weft__position *p,
+                          int64_t now_ms, int64_t grace_ms)
+{
+    weft__stream *s = stream_find(d, live->node, p->epoch, p->topic);
+    bool ours = s != NULL;
+    if (!ours && d->opts.since_ms != 0)
+        ours = !epoch_is_too_old(d, live, p->epoch);
+    else if (!ours)
+        ours = weft__peer_born_after(known, p->epoch, d->wanted[weft_topic_number(p->topic)]);
+    if (ours && (s = stream_add(d, live->node, p->epoch, p->topic)) != NULL)
+        weft__stream_suspect(s, p->last_seq, now_ms, grace_ms);
+}
+
+static void previous_take(weft__downlink *d, const weft__peer *known, const weft__live *live, int64_t now_ms,
+                          int64_t grace_ms)
 {
     for (size_t i = 0; i < live->previous_count; i++) {
         const weft__position *p = &live->previous[i];
-        if (!(d->interest & (uint32_t)p->topic) || p->last_seq == 0)
-            continue;
-        weft__stream *s = stream_find(d, live->node, p->epoch, p->topic);
-        bool ours = s != NULL || weft__peer_born_after(known, p->epoch, d->interest_stamp[weft_topic_number(p->topic)]);
-        if (ours && (s = stream_add(d, live->node, p->epoch, p->topic)) != NULL)
-            weft__stream_suspect(s, p->last_seq, now_ms, BACKLOG_GRACE_MS);
+        if ((d->interest & (uint32_t)p->topic) && p->last_seq != 0)
+            position_take(d, known, live, p, now_ms, grace_ms);
     }
 }
 
-static void streams_retry(weft__downlink *d, const char *node, int64_t now_ms)
+/* All that a present life has said so far is wanted, however far that goes. */
+static void present_want(weft__downlink *d, const weft__live *live)
+{
+    for (unsigned number = 1; number < WEFT_TOPIC_MAX; number++) {
+        weft_topic topic = weft_topic_from_number(number);
+        if (!(d->interest & (uint32_t)topic) || stream_find(d, live->node, live->epoch, topic) != NULL)
+            continue;
+        weft__stream *s = stream_add(d, live->node, live->epoch, topic);
+        if (s == NULL)
+            continue;
+        weft__stream_base(s, 0);
+        s->endless = true;
+    }
+}
+
+/* The node is there: it is asked anew. A new life of it knows nothing of questions to the last one. */
+static void streams_retry(weft__downlink *d, const char *node, bool new_life, int64_t now_ms)
 {
     for (size_t i = 0; i < STREAM_BUCKETS; i++)
         for (weft__stream *s = d->buckets[i]; s != NULL; s = s->next)
             if (strcmp(s->node, node) == 0) {
-                s->ask_after_ms = now_ms + RETRY_MIN_MS;
+                if (new_life)
+                    weft__asks_end(&d->asks, s);
+                s->ask_after_ms = now_ms + RETRY_MS;
                 s->ask_failures = 0;
                 s->oldest_hole_ms = now_ms;
             }
 }
 
+/* A node says how old its life is: a broker may have forgotten the birth that told us first. */
+static weft__moment birth_moment(weft__downlink *d, const weft__live *live, bool known_before, int64_t now_ms)
+{
+    int64_t age_ms = live->born_ms > 0 && live->born_ms < live->timestamp_ms ? live->timestamp_ms - live->born_ms : 0;
+    return (weft__moment){known_before ? 0 : ++d->stamp, now_ms - age_ms};
+}
+
 static void peer_born(weft__downlink *d, weft__peer *peer, const weft__live *live, bool known_before, int64_t now_ms)
 {
     weft__peer known = *peer;
-    weft__peer_note_birth(peer, live->epoch, known_before ? 0 : ++d->stamp);
-    previous_take(d, &known, live, now_ms);
-    streams_retry(d, peer->node, now_ms);
+    weft__peer_note_birth(peer, live->epoch, birth_moment(d, live, known_before, now_ms));
+    previous_take(d, &known, live, now_ms, known_before && d->opts.since_ms != 0 ? 0 : BACKLOG_GRACE_MS);
+    if (d->opts.since_ms != 0)
+        present_want(d, live);
+    streams_retry(d, peer->node, live->epoch > known.epoch, now_ms);
     bool news = !peer->up || live->epoch > known.epoch;
     d->peers.up += !peer->up;
     peer->up = true;
@@ -452,7 +587,8 @@ void weft__downlink_live(weft__downlink *d, const char *sender, const uint8_t *b
     else if (live->status == WEFT__LIVE_BIRTH && live->epoch >= peer->epoch)
         peer_born(d, peer, live, known_before, now_ms);
     else if (live->status != WEFT__LIVE_BIRTH && live->epoch == peer->epoch && known_before && !peer->up)
-        weft__peer_note_birth(peer, live->epoch, 0); /* away when we came: what it said before is not ours */
+        weft__peer_note_birth(peer, live->epoch,
+                              (weft__moment){0}); /* away when we came: what it said before is not ours */
     else if (live->status != WEFT__LIVE_BIRTH && live->epoch == peer->epoch && peer->up) {
         peer->up = false;
         d->peers.up--;
@@ -473,8 +609,10 @@ static void beat_take_topic(weft__downlink *d, const weft__beat *beat, weft_topi
         return;
     if (last == 0)
         weft__stream_base(s, 0);
-    else if (s->based || !stream_was_before_us(d, s))
+    else if (s->based || s->capped || d->opts.since_ms != 0 || !stream_was_before_us(d, s))
         weft__stream_suspect(s, last, now_ms, SUSPECT_GRACE_MS);
+    else
+        weft__stream_cap(s, last);
 }
 
 void weft__downlink_beat(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, int64_t now_ms)

@@ -12,16 +12,29 @@
 
 typedef struct weft__downlink weft__downlink;
 
+/* A part of a stream that its node is asked for. */
+typedef struct weft__question {
+    const char *node;
+    uint64_t request;
+    uint32_t taker;
+    uint64_t epoch;
+    weft_topic topic;
+    uint64_t from_seq;
+    uint64_t to_seq; /* UINT64_MAX: as far as there is */
+    int64_t since_ms;
+} weft__question;
+
 typedef struct weft__downlink_ops {
     /* A kept event to be delivered, in order; the callee takes its own reference. */
     void (*deliver)(void *user, const weft_event *event);
     void (*lost)(void *user, const weft_lost *lost);
-    /* Asks a node for a part of a stream; the answer comes back through weft__downlink_reply with that request. */
-    void (*ask)(void *user, const char *node, uint64_t request, uint64_t epoch, weft_topic topic, uint64_t from_seq,
-                uint64_t to_seq);
+    /* Sends a question; the answer comes back through weft__downlink_reply with that request. */
+    void (*ask)(void *user, const weft__question *question);
     void (*peer)(void *user, const char *node, uint64_t epoch, bool up, const char *why);
     /* A message was dropped for what it contains. */
     void (*dropped)(void *user, const char *node, const char *reason);
+    /* A stream is forgotten because there are too many, or the topic is not wanted any more. NULL: nobody cares. */
+    void (*forgot)(void *user, const weft__stream *stream);
     void *user;
 } weft__downlink_ops;
 
@@ -29,9 +42,13 @@ typedef struct weft__downlink_opts {
     const char *node; /* own name; outlives the downlink */
     uint32_t hold_ms;
     uint32_t ask_timeout_ms; /* without any part of an answer; 0: 3,000 */
-    uint32_t give_up_ms;     /* holes that nobody fills for so long are lost; 0: 600,000 */
+    uint32_t give_up_ms;     /* holes that a node that is up, or was never seen, does not fill for so long are lost;
+                                0: 600,000. Those of a node that is away wait for it: 1,024 a stream */
     uint32_t streams_max;    /* 0: 65,536 */
     uint64_t first_request;  /* requests are numbered from here: apart from those of an earlier life */
+    uint32_t taker;          /* which of those that share the node's name, below WEFT__TAKERS_MAX */
+    int64_t since_ms;        /* the past is wanted too, from what was accepted then on (wall clock); 0: what comes */
+    bool past_marked;        /* events that come as answers are flagged as replayed, also in their order */
 } weft__downlink_opts;
 
 weft_status weft__downlink_create(const weft__downlink_opts *opts, const weft__downlink_ops *ops, weft__downlink **ret);
@@ -46,10 +63,17 @@ void weft__downlink_live(weft__downlink *d, const char *sender, const uint8_t *b
                          int64_t now_ms);
 void weft__downlink_beat(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, int64_t now_ms);
 /* The topics wanted from now on: what is known of the others is forgotten. */
-void weft__downlink_interest(weft__downlink *d, uint32_t topics);
+void weft__downlink_interest(weft__downlink *d, uint32_t topics, int64_t now_ms);
 /* A new connection: answers that were under way will not come. */
 void weft__downlink_connected(weft__downlink *d, int64_t now_ms);
 void weft__downlink_tick(weft__downlink *d, int64_t now_ms);
+
+/* Goes on with a stream where an earlier life stopped: all up to high has been handled, but for the holes. Its topic
+ * must be wanted. Returns OK, INVALID (what cannot be), FULL or NO_MEMORY. */
+weft_status weft__downlink_restore(weft__downlink *d, const char *node, uint64_t epoch, weft_topic topic, uint64_t high,
+                                   const weft__seq_range *holes, size_t hole_count, int64_t now_ms);
+/* Shows each stream that may have changed since it was shown last. */
+void weft__downlink_each_changed(weft__downlink *d, void (*fn)(void *user, const weft__stream *stream), void *user);
 
 typedef struct weft__downlink_stats {
     weft__stream_counts streams;
@@ -59,6 +83,7 @@ typedef struct weft__downlink_stats {
     uint64_t dropped_corrupt;
     uint64_t dropped_foreign;
     uint64_t dropped_bound; /* more streams than the bound */
+    uint64_t before_since;  /* events accepted before what was wanted */
     uint32_t peers;
     uint32_t open_gaps;
 } weft__downlink_stats;

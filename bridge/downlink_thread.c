@@ -96,20 +96,21 @@ static void on_lost(void *user, const weft_lost *lost)
         free(delivery);
 }
 
-static void on_ask(void *user, const char *node, uint64_t request, uint64_t epoch, weft_topic topic, uint64_t from_seq,
-                   uint64_t to_seq)
+static void on_ask(void *user, const weft__question *question)
 {
     weft_bridge *b = user;
     char id[24], to[WEFT__TOPIC_MAX_BYTES];
-    snprintf(id, sizeof id, "%llu", (unsigned long long)request);
+    snprintf(id, sizeof id, "%llu", (unsigned long long)question->request);
     weft__command command = {.from = b->node, .request_id = id, .has_replay = true};
-    command.replay.epoch = epoch;
-    command.replay.topic = topic;
-    command.replay.from_seq = from_seq;
-    command.replay.to_seq = to_seq;
+    command.replay.epoch = question->epoch;
+    command.replay.topic = question->topic;
+    command.replay.from_seq = question->from_seq;
+    command.replay.to_seq = question->to_seq;
+    command.replay.since_ms = question->since_ms;
+    command.replay.taker = question->taker;
     uint8_t *bytes;
     size_t length;
-    if (weft__topic_cmd(to, b->fabric, node, "replay", b->node) == WEFT_OK &&
+    if (weft__topic_cmd(to, b->fabric, question->node, "replay", b->node) == WEFT_OK &&
         weft__command_encode(&command, &bytes, &length) == WEFT_OK)
         weft__bridge_send(b, to, bytes, length, 1, false);
 }
@@ -220,7 +221,7 @@ static void link_follow(weft_bridge *b)
 {
     uint32_t subscribed = atomic_load(&b->downlink_topics);
     if (subscribed != b->topics_followed)
-        weft__downlink_interest(b->downlink, b->topics_followed = subscribed);
+        weft__downlink_interest(b->downlink, b->topics_followed = subscribed, weft__bridge_mono_ms(b));
     if (atomic_exchange(&b->downlink_connected, false))
         weft__downlink_connected(b->downlink, weft__bridge_mono_ms(b));
 }

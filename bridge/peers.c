@@ -55,7 +55,7 @@ weft__peer *weft__peers_add(weft__peers *peers, const char *node, uint64_t epoch
     return peer;
 }
 
-void weft__peer_note_birth(weft__peer *peer, uint64_t epoch, uint64_t stamp)
+void weft__peer_note_birth(weft__peer *peer, uint64_t epoch, weft__moment seen)
 {
     peer->epoch = epoch;
     if (peer->birth_count > 0 && peer->births[0].epoch == epoch)
@@ -63,20 +63,26 @@ void weft__peer_note_birth(weft__peer *peer, uint64_t epoch, uint64_t stamp)
     if (peer->birth_count < WEFT__BIRTHS_MAX)
         peer->birth_count++;
     memmove(&peer->births[1], &peer->births[0], (peer->birth_count - 1) * sizeof *peer->births);
-    peer->births[0] = (weft__birth){epoch, stamp};
+    peer->births[0] = (weft__birth){epoch, seen};
 }
 
-bool weft__peer_born_by(const weft__peer *peer, uint64_t epoch, uint64_t stamp)
+/* A birth that we see late may be old: its node says how old, by a clock that it may have set meanwhile. */
+static bool moment_is_by(weft__moment seen, weft__moment then)
+{
+    return seen.stamp <= then.stamp || seen.ms < then.ms - WEFT__SKEW_MS;
+}
+
+bool weft__peer_born_by(const weft__peer *peer, uint64_t epoch, weft__moment then)
 {
     for (size_t i = 0; i < peer->birth_count; i++)
-        if (peer->births[i].epoch >= epoch && peer->births[i].stamp <= stamp)
+        if (peer->births[i].epoch >= epoch && moment_is_by(peer->births[i].seen, then))
             return true;
     return false;
 }
 
-bool weft__peer_born_after(const weft__peer *peer, uint64_t epoch, uint64_t stamp)
+bool weft__peer_born_after(const weft__peer *peer, uint64_t epoch, weft__moment then)
 {
-    if (weft__peer_born_by(peer, epoch, stamp))
+    if (weft__peer_born_by(peer, epoch, then))
         return false;
     return peer->birth_count > 0 && peer->births[peer->birth_count - 1].epoch <= epoch;
 }

@@ -35,6 +35,26 @@ weft_status weft__seq_ranges_append(weft__seq_ranges *set, uint64_t from, uint64
     return st;
 }
 
+weft_status weft__seq_ranges_prepend(weft__seq_ranges *set, uint64_t from, uint64_t to)
+{
+    assert(from <= to && (set->count == 0 || to < set->items[0].from));
+    weft_status st = ranges_reserve(set);
+    if (st != WEFT_OK)
+        return st;
+    memmove(&set->items[1], &set->items[0], set->count * sizeof *set->items);
+    set->items[0] = (weft__seq_range){from, to};
+    set->count++;
+    return WEFT_OK;
+}
+
+weft_status weft__seq_ranges_extend(weft__seq_ranges *set, uint64_t from, uint64_t to)
+{
+    if (set->count == 0 || set->items[set->count - 1].to + 1 != from)
+        return weft__seq_ranges_append(set, from, to);
+    set->items[set->count - 1].to = to;
+    return WEFT_OK;
+}
+
 /* Index of the first range that ends at or after seq. */
 static size_t ranges_find(const weft__seq_ranges *set, uint64_t seq)
 {

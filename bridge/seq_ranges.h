@@ -25,8 +25,11 @@ typedef struct weft__seq_ranges {
 } weft__seq_ranges;
 
 void weft__seq_ranges_fini(weft__seq_ranges *set);
-/* Adds a range beyond all others. Returns OK, FULL or NO_MEMORY. */
+/* Adds a range beyond all others, or before all others. Returns OK, FULL or NO_MEMORY. */
 weft_status weft__seq_ranges_append(weft__seq_ranges *set, uint64_t from, uint64_t to);
+weft_status weft__seq_ranges_prepend(weft__seq_ranges *set, uint64_t from, uint64_t to);
+/* Adds a range that continues the last one, if it does, to it; else as append. */
+weft_status weft__seq_ranges_extend(weft__seq_ranges *set, uint64_t from, uint64_t to);
 bool weft__seq_ranges_contain(const weft__seq_ranges *set, uint64_t seq);
 /* Takes [from, to] out of the set. Returns OK; FULL when a range would have to be split beyond the bound, NO_MEMORY. */
 weft_status weft__seq_ranges_remove(weft__seq_ranges *set, uint64_t from, uint64_t to);

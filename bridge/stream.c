@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-weft__stream *weft__stream_create(const char *node, uint64_t epoch, weft_topic topic)
+weft__stream *weft__stream_create(const char *node, uint64_t epoch, weft_topic topic, bool patient)
 {
     weft__stream *s = calloc(1, sizeof *s);
     if (s == NULL)
@@ -19,6 +19,7 @@ weft__stream *weft__stream_create(const char *node, uint64_t epoch, weft_topic t
     weft__name_copy(s->node, node);
     s->epoch = epoch;
     s->topic = topic;
+    s->patient = patient;
     return s;
 }
 
@@ -38,7 +39,27 @@ void weft__stream_base(weft__stream *s, uint64_t seq)
     if (s->based)
         return;
     s->based = true;
-    s->high = seq;
+    s->high = s->capped && s->cap < seq ? s->cap : seq;
+}
+
+void weft__stream_cap(weft__stream *s, uint64_t seq)
+{
+    if (s->based || s->capped)
+        return;
+    s->capped = true;
+    s->cap = seq;
+}
+
+void weft__stream_begin(weft__stream *s, uint64_t seq, int64_t now_ms)
+{
+    bool lower = s->guessed && seq < s->cap;
+    s->guessed = false;
+    if (!lower || weft__seq_ranges_prepend(&s->holes, seq + 1, s->cap) != WEFT_OK)
+        return;
+    if (s->holes.count == 1)
+        s->oldest_hole_ms = now_ms;
+    if (s->hold_until_ms != 0)
+        s->hold_from = seq + 1;
 }
 
 static void lost_report(const weft__stream *s, const weft_lost *range, const weft__stream_ops *ops,
@@ -103,7 +124,7 @@ static void hole_open(weft__stream *s, uint64_t from, uint64_t to, int64_t now_m
     }
     if (s->holes.count == 0)
         s->oldest_hole_ms = now_ms;
-    if (weft__seq_ranges_append(&s->holes, from, to) != WEFT_OK) {
+    if (weft__seq_ranges_extend(&s->holes, from, to) != WEFT_OK) {
         lost_report(s, &(weft_lost){.from_seq = from, .to_seq = to, .reason = WEFT_LOST_OVERFLOW}, ops, counts);
         return;
     }
@@ -111,6 +132,13 @@ static void hole_open(weft__stream *s, uint64_t from, uint64_t to, int64_t now_m
         s->hold_until_ms = now_ms + hold_ms;
         s->hold_from = from;
     }
+}
+
+/* Makes of an event that was just counted in a part of the last hole again. */
+static bool event_unsee(weft__stream *s, uint64_t covered, const weft_event *event)
+{
+    return s->patient && s->ask.request != 0 &&
+           weft__seq_ranges_extend(&s->holes, covered + 1, event->id.seq) == WEFT_OK;
 }
 
 static void held_add(weft__stream *s, const weft_event *event, const weft__stream_ops *ops, weft__stream_counts *counts)
@@ -140,11 +168,12 @@ static void held_add(weft__stream *s, const weft_event *event, const weft__strea
     s->held_count++;
 }
 
-static void event_take_new(weft__stream *s, const weft_event *event, const weft__stream_ops *ops,
+static void event_take_new(weft__stream *s, uint64_t covered, const weft_event *event, const weft__stream_ops *ops,
                            weft__stream_counts *counts)
 {
     if (s->hold_until_ms != 0) {
-        held_add(s, event, ops, counts);
+        if (s->held_count < WEFT__HELD_MAX || !event_unsee(s, covered, event))
+            held_add(s, event, ops, counts);
         return;
     }
     ops->deliver(ops->user, event, false);
@@ -165,12 +194,13 @@ static void event_take_missing(weft__stream *s, uint64_t covered, const weft_eve
     if (weft__seq_ranges_remove(&s->holes, covered + 1, seq) != WEFT_OK)
         return;
     counts->healed++;
-    if (late) {
-        ops->deliver(ops->user, event, true);
+    bool next = !late && covered < s->hold_from; /* nothing that waits lies before it */
+    if (late || next) {
+        ops->deliver(ops->user, event, late);
         counts->delivered++;
-        return;
+    } else {
+        held_add(s, event, ops, counts); /* among those that wait, so that it goes out in its place */
     }
-    held_add(s, event, ops, counts); /* among those that wait, so that it goes out in its place */
     hold_advance(s, ops, counts);
 }
 
@@ -189,7 +219,7 @@ void weft__stream_take(weft__stream *s, uint64_t prev_seq, const weft_event *con
             event_take_missing(s, covered, events[i], ops, counts);
         } else {
             s->high = seq;
-            event_take_new(s, events[i], ops, counts);
+            event_take_new(s, covered, events[i], ops, counts);
         }
         covered = seq;
     }
@@ -231,6 +261,17 @@ void weft__stream_lose(weft__stream *s, const weft_lost *lost, const weft__strea
     weft__stream_settle(s, named.from_seq, named.to_seq, ops, counts);
 }
 
+void weft__stream_reach(weft__stream *s, uint64_t seq, int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops,
+                        weft__stream_counts *counts)
+{
+    if (seq <= s->high || (!s->based && s->capped && seq <= s->cap))
+        return;
+    s->guessed = s->guessed || (!s->based && s->capped);
+    weft__stream_base(s, s->capped ? s->cap : 0);
+    hole_open(s, s->high + 1, seq, now_ms, hold_ms, ops, counts);
+    s->high = seq;
+}
+
 void weft__stream_suspect(weft__stream *s, uint64_t seq, int64_t now_ms, int64_t grace_ms)
 {
     bool open = s->suspected > s->high; /* a later one waits until this one is settled: it may merely be under way */
@@ -240,15 +281,42 @@ void weft__stream_suspect(weft__stream *s, uint64_t seq, int64_t now_ms, int64_t
     s->suspected_ms = now_ms + grace_ms;
 }
 
+void weft__stream_settled(const weft__stream *s, uint64_t *ret_high, size_t *ret_holes)
+{
+    *ret_high = s->hold_until_ms != 0 ? s->hold_from - 1 : s->high;
+    size_t i = 0;
+    while (i < s->holes.count && s->holes.items[i].from <= *ret_high)
+        i++;
+    *ret_holes = i;
+}
+
+weft_status weft__stream_restore(weft__stream *s, uint64_t high, const weft__seq_range *holes, size_t count,
+                                 int64_t now_ms)
+{
+    uint64_t before = 0;
+    for (size_t i = 0; i < count; before = holes[i++].to) {
+        if (holes[i].from <= before || holes[i].to < holes[i].from || holes[i].to > high)
+            return WEFT_INVALID;
+        weft_status st = weft__seq_ranges_append(&s->holes, holes[i].from, holes[i].to);
+        if (st != WEFT_OK)
+            return st;
+    }
+    weft__stream_base(s, high);
+    s->oldest_hole_ms = now_ms;
+    return WEFT_OK;
+}
+
+void weft__stream_hold_on(weft__stream *s, int64_t now_ms, uint32_t hold_ms)
+{
+    if (s->patient && s->hold_until_ms != 0)
+        s->hold_until_ms = now_ms + hold_ms;
+}
+
 void weft__stream_tick(weft__stream *s, int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops,
                        weft__stream_counts *counts)
 {
     if (s->suspected != 0 && now_ms >= s->suspected_ms) {
-        if (s->suspected > s->high) {
-            weft__stream_base(s, 0);
-            hole_open(s, s->high + 1, s->suspected, now_ms, hold_ms, ops, counts);
-            s->high = s->suspected;
-        }
+        weft__stream_reach(s, s->suspected, now_ms, hold_ms, ops, counts);
         s->suspected = 0;
     }
     if (s->hold_until_ms != 0 && now_ms >= s->hold_until_ms)

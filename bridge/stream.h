@@ -4,8 +4,11 @@
  * An event is handed on in one of three ways: in order; held behind a hole and handed on in order when the hole closes
  * or its time is up; or, when it arrives for a hole that no longer holds others back, at once and marked as replayed.
  *
- *   no baseline --first batch / birth / beat--> based
+ *   no baseline --first batch / birth / beat--> based (guessed from a beat: until the first message lowers it)
  *   hole: holding --hold over--> late --healed / declared lost--> closed
+ *
+ * A patient stream holds for as long as an answer is coming in: the past before the present, however long it is. What
+ * it cannot hold then it forgets again, as part of a hole, and is asked for later.
  *
  * Invariant  a seq is handed on at most once. Everything up to `high` is settled, but for the holes.
  * Threads    none of its own; the downlink's. */
@@ -36,7 +39,7 @@ typedef struct weft__stream_counts {
 typedef struct weft__ask {
     uint64_t request; /* 0: none */
     uint64_t from;
-    uint64_t to;
+    uint64_t to; /* UINT64_MAX: as far as there is */
     uint32_t next_index;
     bool broken; /* a part of the answer is missing */
     int64_t deadline_ms;
@@ -47,7 +50,14 @@ typedef struct weft__stream {
     char node[WEFT_NAME_MAX_BYTES + 1];
     uint64_t epoch;
     weft_topic topic;
+    bool patient; /* const after create */
+    bool endless; /* how far it goes is not known: all that there is will be asked for */
+    bool changed; /* since somebody looked, in the list by next_changed */
+    struct weft__stream *next_changed;
     bool based;
+    bool capped;  /* a beat has told where the stream was: the baseline is not above `cap` */
+    bool guessed; /* the baseline is `cap` because no message has come */
+    uint64_t cap;
     uint64_t high;
     weft__seq_ranges holes;
     int64_t hold_until_ms;   /* of the youngest holding hole; 0: nothing is held back */
@@ -64,12 +74,17 @@ typedef struct weft__stream {
     uint64_t used;          /* when it was used last, in the order of what the downlink saw */
 } weft__stream;
 
-weft__stream *weft__stream_create(const char *node, uint64_t epoch, weft_topic topic);
+weft__stream *weft__stream_create(const char *node, uint64_t epoch, weft_topic topic, bool patient);
 /* Releases held events without delivering them. */
 void weft__stream_destroy(weft__stream *s);
 
-/* Sets the baseline: nothing up to seq is expected. No effect once based. */
+/* Sets the baseline: nothing up to seq, or the cap if that is lower, is expected. No effect once based. */
 void weft__stream_base(weft__stream *s, uint64_t seq);
+/* Tells a stream without a baseline what it had reached when we were first told. No effect the second time. */
+void weft__stream_cap(weft__stream *s, uint64_t seq);
+/* The first message of the stream begins behind seq: a baseline that was guessed is not above that. What lies between
+ * becomes a hole. */
+void weft__stream_begin(weft__stream *s, uint64_t seq, int64_t now_ms);
 
 /* Takes the events of one message: (prev_seq, last] is covered by it. */
 void weft__stream_take(weft__stream *s, uint64_t prev_seq, const weft_event *const *events, size_t count,
@@ -83,8 +98,21 @@ void weft__stream_settle(weft__stream *s, uint64_t from, uint64_t to, const weft
 void weft__stream_lose(weft__stream *s, const weft_lost *lost, const weft__stream_ops *ops,
                        weft__stream_counts *counts);
 
+/* The stream surely reaches seq: what is not here yet of it is a hole. */
+void weft__stream_reach(weft__stream *s, uint64_t seq, int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops,
+                        weft__stream_counts *counts);
 /* Somebody says the stream reaches seq: if it has not by now + grace_ms, that is a gap. */
 void weft__stream_suspect(weft__stream *s, uint64_t seq, int64_t now_ms, int64_t grace_ms);
+
+/* What is settled, for a later weft__stream_restore: everything up to *ret_high but for the first *ret_holes holes.
+ * Events that are held back count as missing. */
+void weft__stream_settled(const weft__stream *s, uint64_t *ret_high, size_t *ret_holes);
+/* Goes on from there; s is new. Returns OK, INVALID (holes that cannot be) or NO_MEMORY. */
+weft_status weft__stream_restore(weft__stream *s, uint64_t high, const weft__seq_range *holes, size_t count,
+                                 int64_t now_ms);
+
+/* An answer is coming in: a patient stream goes on holding. */
+void weft__stream_hold_on(weft__stream *s, int64_t now_ms, uint32_t hold_ms);
 
 /* Lets time pass: suspicions become holes, holds end. */
 void weft__stream_tick(weft__stream *s, int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops,

@@ -1,206 +1,5 @@
 /* Messages of other nodes, one by one: what is ours, what is missing, what is asked, what is told. */
-#include "bridge/downlink.h"
-#include "support/suite.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-enum { HOLD_MS = 2000, ASK_MS = 3000, GIVE_UP_MS = 60000, STREAMS = 32, RECORDS = 4096, FIRST_REQUEST = 1000 };
-
-typedef struct asked {
-    char node[65];
-    uint64_t request, epoch, from, to;
-} asked;
-
-typedef struct rig {
-    weft__downlink *downlink;
-    int64_t now;
-    uint64_t seq[RECORDS];
-    bool replayed[RECORDS];
-    size_t count;
-    weft_lost lost[16];
-    size_t lost_count;
-    asked ask; /* the last */
-    size_t ask_count;
-    unsigned ups, downs, drops;
-} rig;
-
-static void on_deliver(void *user, const weft_event *event)
-{
-    rig *r = user;
-    r->replayed[r->count] = (event->flags & WEFT_FLAG_REPLAYED) != 0;
-    r->seq[r->count++] = event->id.seq;
-}
-
-static void on_lost(void *user, const weft_lost *lost)
-{
-    rig *r = user;
-    r->lost[r->lost_count++] = *lost;
-}
-
-static void on_ask(void *user, const char *node, uint64_t request, uint64_t epoch, weft_topic topic, uint64_t from,
-                   uint64_t to)
-{
-    rig *r = user;
-    (void)topic;
-    r->ask = (asked){.request = request, .epoch = epoch, .from = from, .to = to};
-    snprintf(r->ask.node, sizeof r->ask.node, "%s", node);
-    r->ask_count++;
-}
-
-static void on_peer(void *user, const char *node, uint64_t epoch, bool up, const char *why)
-{
-    rig *r = user;
-    (void)node;
-    (void)epoch;
-    (void)why;
-    *(up ? &r->ups : &r->downs) += 1;
-}
-
-static void on_dropped(void *user, const char *node, const char *reason)
-{
-    rig *r = user;
-    (void)node;
-    CU_ASSERT_PTR_NOT_NULL(reason);
-    r->drops++;
-}
-
-static rig *rig_create(uint32_t interest)
-{
-    rig *r = calloc(1, sizeof *r);
-    weft__downlink_opts opts = {.node = "me",
-                                .hold_ms = HOLD_MS,
-                                .ask_timeout_ms = ASK_MS,
-                                .give_up_ms = GIVE_UP_MS,
-                                .streams_max = STREAMS,
-                                .first_request = FIRST_REQUEST};
-    weft__downlink_ops ops = {
-        .deliver = on_deliver, .lost = on_lost, .ask = on_ask, .peer = on_peer, .dropped = on_dropped, .user = r};
-    r->now = 1000000;
-    CU_ASSERT_EQUAL_FATAL(weft__downlink_create(&opts, &ops, &r->downlink), WEFT_OK);
-    weft__downlink_interest(r->downlink, interest);
-    return r;
-}
-
-static void rig_destroy(rig *r)
-{
-    weft__downlink_destroy(r->downlink);
-    free(r);
-}
-
-static weft__downlink_stats stats_of(rig *r)
-{
-    weft__downlink_stats stats;
-    weft__downlink_tick(r->downlink, r->now);
-    weft__downlink_get_stats(r->downlink, &stats);
-    return stats;
-}
-
-static void pass(rig *r, int64_t ms)
-{
-    for (int64_t end = r->now + ms; r->now < end;) {
-        r->now += 50;
-        weft__downlink_tick(r->downlink, r->now);
-    }
-}
-
-static uint8_t *batch_bytes(const char *node, uint64_t epoch, uint64_t prev, uint64_t last, size_t *length)
-{
-    const weft_event *events[64];
-    size_t count = 0;
-    for (uint64_t seq = prev + 1; seq <= last; seq++) {
-        weft_event event = {.type = WEFT_TOKEN_USAGE,
-                            .timestamp_ms = 1,
-                            .accepted_ms = 1,
-                            .id = {.node = node, .epoch = epoch, .seq = seq},
-                            .token_usage = {.model = "m", .input_tokens = seq}};
-        events[count++] = weft_event_keep(&event);
-    }
-    weft_batch batch = {.node = node, .epoch = epoch, .prev_seq = prev, .events = events, .event_count = count};
-    uint8_t *bytes;
-    CU_ASSERT_EQUAL_FATAL(weft_batch_encode(&batch, &bytes, length), WEFT_OK);
-    for (size_t i = 0; i < count; i++)
-        weft_event_release(events[i]);
-    return bytes;
-}
-
-/* Events (prev, last] of a's cost stream. */
-static void batch(rig *r, uint64_t epoch, uint64_t prev, uint64_t last)
-{
-    size_t length;
-    uint8_t *bytes = batch_bytes("a", epoch, prev, last, &length);
-    weft__downlink_batch(r->downlink, "a", WEFT_TOPIC_COST, bytes, length, r->now);
-    free(bytes);
-}
-
-static void live(rig *r, uint64_t epoch, weft__live_status status, bool known_before, uint64_t previous_epoch,
-                 uint64_t previous_seq)
-{
-    weft__position previous = {previous_epoch, WEFT_TOPIC_COST, previous_seq, 0};
-    weft__live m = {.node = "a",
-                    .epoch = epoch,
-                    .status = status,
-                    .previous = &previous,
-                    .previous_count = previous_seq > 0,
-                    .timestamp_ms = 1};
-    uint8_t *bytes;
-    size_t length;
-    CU_ASSERT_EQUAL_FATAL(weft__live_encode(&m, &bytes, &length), WEFT_OK);
-    weft__downlink_live(r->downlink, "a", bytes, length, known_before, r->now);
-    free(bytes);
-}
-
-static void birth(rig *r, uint64_t epoch, bool known_before)
-{
-    live(r, epoch, WEFT__LIVE_BIRTH, known_before, 0, 0);
-}
-
-static void beat(rig *r, uint64_t epoch, uint64_t last)
-{
-    weft__position position = {epoch, WEFT_TOPIC_COST, last, 0};
-    weft__beat m = {.node = "a", .epoch = epoch, .streams = &position, .stream_count = last > 0};
-    uint8_t *bytes;
-    size_t length;
-    CU_ASSERT_EQUAL_FATAL(weft__beat_encode(&m, &bytes, &length), WEFT_OK);
-    weft__downlink_beat(r->downlink, "a", bytes, length, r->now);
-    free(bytes);
-}
-
-/* A part of the answer to a request, with events (prev, last] if there are any. */
-static void answer_to(rig *r, uint64_t request, uint32_t index, uint64_t prev, uint64_t last, bool end,
-                      uint64_t covered, const weft_lost *lost, const char *error)
-{
-    char id[24];
-    snprintf(id, sizeof id, "%llu", (unsigned long long)request);
-    size_t batch_length = 0, length;
-    uint8_t *events = last > prev ? batch_bytes("a", r->ask.epoch, prev, last, &batch_length) : NULL, *bytes;
-    weft__reply m = {.node = "a",
-                     .request_id = id,
-                     .index = index,
-                     .last = end,
-                     .batch = events,
-                     .batch_bytes = batch_length,
-                     .covered_to_seq = covered,
-                     .lost = lost,
-                     .lost_count = lost != NULL,
-                     .error = error};
-    CU_ASSERT_EQUAL_FATAL(weft__reply_encode(&m, &bytes, &length), WEFT_OK);
-    weft__downlink_reply(r->downlink, "a", bytes, length, r->now);
-    free(bytes);
-    free(events);
-}
-
-static void answer(rig *r, uint32_t index, uint64_t prev, uint64_t last, bool end, uint64_t covered)
-{
-    answer_to(r, r->ask.request, index, prev, last, end, covered, NULL, NULL);
-}
-
-static bool got(const rig *r, size_t count, const uint64_t *seqs)
-{
-    return r->count == count && memcmp(r->seq, seqs, count * sizeof *seqs) == 0;
-}
-#define GOT(r, ...) got(r, sizeof((uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t), (const uint64_t[]){__VA_ARGS__})
+#include "bridge/downlink_rig.h"
 
 /* ---- where a stream begins for us ---- */
 
@@ -236,11 +35,11 @@ static void interest_that_comes_later_begins_with_what_comes_then(void)
     birth(r, 5, false);
     batch(r, 5, 0, 3);
     CU_ASSERT_EQUAL(r->count, 0);
-    weft__downlink_interest(r->downlink, WEFT_TOPIC_LLM | WEFT_TOPIC_COST);
+    weft__downlink_interest(r->downlink, WEFT_TOPIC_LLM | WEFT_TOPIC_COST, r->now);
     batch(r, 5, 10, 11);
     CU_ASSERT_TRUE(GOT(r, 11));
-    weft__downlink_interest(r->downlink, WEFT_TOPIC_LLM);
-    weft__downlink_interest(r->downlink, WEFT_TOPIC_LLM | WEFT_TOPIC_COST);
+    weft__downlink_interest(r->downlink, WEFT_TOPIC_LLM, r->now);
+    weft__downlink_interest(r->downlink, WEFT_TOPIC_LLM | WEFT_TOPIC_COST, r->now);
     batch(r, 5, 20, 21);
     CU_ASSERT_TRUE(GOT(r, 11, 21));
     CU_ASSERT_EQUAL(r->ask_count, 0);
@@ -425,6 +224,7 @@ static void a_node_that_comes_back_in_time_gets_its_chance(void)
     live(r, 6, WEFT__LIVE_BIRTH, false, 5, 5);
     pass(r, 10000);
     CU_ASSERT_EQUAL(r->lost_count, 0);
+    pass_until_asked(r);
     answer(r, 0, 0, 4, true, 4);
     CU_ASSERT_EQUAL(r->lost_count, 0);
     CU_ASSERT_EQUAL(r->count, 5);
@@ -458,7 +258,7 @@ static void malformed_and_foreign_messages_are_counted_and_change_nothing(void)
     weft__downlink_batch(r->downlink, "a", WEFT_TOPIC_COST, (const uint8_t *)"\xff", 1, r->now);
     free(bytes);
     bytes = batch_bytes("a", 5, 0, 1, &length);
-    weft__downlink_interest(r->downlink, WEFT_TOPIC_COST | WEFT_TOPIC_TOOL);
+    weft__downlink_interest(r->downlink, WEFT_TOPIC_COST | WEFT_TOPIC_TOOL, r->now);
     weft__downlink_batch(r->downlink, "a", WEFT_TOPIC_TOOL, bytes, length, r->now);
     weft__downlink_live(r->downlink, "b", (const uint8_t *)"\xff", 1, false, r->now);
     weft__downlink_beat(r->downlink, "a", (const uint8_t *)"\xff", 1, r->now);

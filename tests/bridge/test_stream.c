@@ -34,7 +34,7 @@ static void on_lost(void *user, const weft_lost *lost)
 static record *record_create(uint64_t baseline)
 {
     record *r = calloc(1, sizeof *r);
-    r->stream = weft__stream_create("a", 5, WEFT_TOPIC_COST);
+    r->stream = weft__stream_create("a", 5, WEFT_TOPIC_COST, false);
     r->ops = (weft__stream_ops){.deliver = on_deliver, .lost = on_lost, .user = r};
     weft__stream_base(r->stream, baseline);
     return r;
