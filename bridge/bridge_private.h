@@ -210,6 +210,7 @@ struct weft_bridge {
 
     _Atomic uint32_t interest; /* topics that local subscriptions want */
     _Atomic uint64_t epoch;
+    _Atomic int64_t born_ms; /* when the epoch's birth was encoded first; 0: not yet */
     _Atomic uint32_t downlink_topics; /* what the link thread subscribes, said before it does */
     atomic_bool downlink_connected;   /* there is a fresh connection */
     atomic_bool link_down;            /* set by the link's callbacks */

@@ -194,6 +194,7 @@ weft_status weft__journal_thread_begin_epoch(weft_bridge *b, void *epoch)
     weft__node_state_begin_epoch(b->state);
     weft__intake_begin_epoch(&b->intake, at_least);
     atomic_store(&b->epoch, at_least);
+    atomic_store(&b->born_ms, 0);
     return WEFT_OK;
 }
 
