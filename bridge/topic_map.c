@@ -189,6 +189,21 @@ weft_status weft__topic_reply(char *out, const char *fabric, const char *to, con
     return WEFT_OK;
 }
 
+weft_status weft__topic_filter(char *out, const char *fabric, weft__tree tree, const char *to, const char *word,
+                               const char *sender)
+{
+    if (tree <= WEFT__TREE_NONE || (int)tree >= TREE_COUNT)
+        return WEFT_INVALID;
+    int length = snprintf(out, WEFT__TOPIC_MAX_BYTES, "%s%s/%s", prefix, fabric, trees[tree].name);
+    for (const topic_level *kind = trees[tree].levels; *kind != LEVEL_NONE; kind++) {
+        const char *name = *kind == LEVEL_TO ? to : *kind == LEVEL_WORD ? word : *kind == LEVEL_SENDER ? sender : NULL;
+        if (length < 0 || length >= WEFT__TOPIC_MAX_BYTES)
+            return WEFT_INVALID;
+        length += snprintf(out + length, (size_t)(WEFT__TOPIC_MAX_BYTES - length), "/%s", name != NULL ? name : "+");
+    }
+    return length < WEFT__TOPIC_MAX_BYTES ? WEFT_OK : WEFT_INVALID;
+}
+
 /* ---- taking apart ---- */
 
 /* Copies the level at *rest and moves *rest behind its slash, to NULL after the last level. */

@@ -48,6 +48,11 @@ weft_status weft__topic_node(char *out, const char *fabric, weft__tree live_stat
 weft_status weft__topic_cmd(char *out, const char *fabric, const char *to, const char *verb, const char *from);
 weft_status weft__topic_reply(char *out, const char *fabric, const char *to, const char *from, const char *request);
 
+/* A filter over a tree: NULL levels, and all that have no argument here, are "+". Names are taken as they are.
+ * Returns OK or INVALID (too long, or no tree). */
+weft_status weft__topic_filter(char *out, const char *fabric, weft__tree tree, const char *to, const char *word,
+                               const char *sender);
+
 /* Takes a topic apart. Returns OK or INVALID (not of the tree, or with a bad name in it). */
 weft_status weft__topic_parse(const char *topic, weft__topic_parts *ret);
 

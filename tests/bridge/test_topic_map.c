@@ -192,7 +192,28 @@ static void knows_valid_names(void)
     CU_ASSERT_FALSE(weft_name_valid(NULL));
 }
 
-SUITE(bridge_topic_map, CASE(writes_the_documented_topics), CASE(refuses_to_write_bad_names),
-      CASE(takes_apart_what_it_writes), CASE(takes_apart_every_topic_of_the_trunk),
+static void writes_filters_over_a_tree(void)
+{
+    static const struct {
+        weft__tree tree;
+        const char *to, *word, *sender, *wanted;
+    } rows[] = {{WEFT__TREE_EVT, NULL, NULL, "a", "weft/v1/dev/evt/+/a"},
+                {WEFT__TREE_JSON, NULL, NULL, "a", "weft/v1/dev/json/+/+/a/+"},
+                {WEFT__TREE_LIVE, NULL, NULL, NULL, "weft/v1/dev/live/+"},
+                {WEFT__TREE_CMD, NULL, "replay", "%u", "weft/v1/dev/cmd/+/replay/%u"},
+                {WEFT__TREE_CMD, "-", NULL, NULL, "weft/v1/dev/cmd/-/+/+"},
+                {WEFT__TREE_RPC, NULL, NULL, "a", "weft/v1/dev/rpc/+/a"},
+                {WEFT__TREE_REPLY, "a", NULL, NULL, "weft/v1/dev/reply/a/+/+"}};
+    char filter[WEFT__TOPIC_MAX_BYTES];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        CU_ASSERT_EQUAL(weft__topic_filter(filter, "dev", rows[i].tree, rows[i].to, rows[i].word, rows[i].sender),
+                        WEFT_OK);
+        CU_ASSERT_STRING_EQUAL(filter, rows[i].wanted);
+    }
+    CU_ASSERT_EQUAL(weft__topic_filter(filter, "dev", WEFT__TREE_NONE, NULL, NULL, NULL), WEFT_INVALID);
+}
+
+SUITE(bridge_topic_map, CASE(writes_filters_over_a_tree), CASE(writes_the_documented_topics),
+      CASE(refuses_to_write_bad_names), CASE(takes_apart_what_it_writes), CASE(takes_apart_every_topic_of_the_trunk),
       CASE(refuses_foreign_topics_and_leaves_the_result_alone), CASE(escapes_ids_and_takes_them_back),
       CASE(escapes_every_byte_of_an_id_alike), CASE(refuses_bad_escapes), CASE(knows_valid_names))
