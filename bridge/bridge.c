@@ -39,6 +39,7 @@ static const char *const notice_names[] = {
     [WEFT_NOTICE_PEER_DOWN] = "peer_down",
     [WEFT_NOTICE_MESSAGE_DROPPED] = "message_dropped",
     [WEFT_NOTICE_PUBLISH_REFUSED] = "publish_refused",
+    [WEFT_NOTICE_SUBSCRIBE_REFUSED] = "subscribe_refused",
     [WEFT_NOTICE_LOST] = "lost",
     [WEFT_NOTICE_JOURNAL_DAMAGED] = "journal_damaged",
     [WEFT_NOTICE_JOURNAL_FAILED] = "journal_failed",

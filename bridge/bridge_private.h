@@ -14,6 +14,7 @@
 #define WEFT_BRIDGE_PRIVATE_H
 
 #include "bridge/batcher.h"
+#include "bridge/denials.h"
 #include "bridge/downlink.h"
 #include "bridge/intake.h"
 #include "bridge/journal.h"
@@ -196,18 +197,24 @@ struct weft_bridge {
         uint32_t subscribed;
         weft__link_limits limits;
         size_t control_in_flight;
-        int control_tokens[WEFT__WINDOW_MAX];
+        struct {
+            int token;
+            uint32_t subject; /* see denials.h */
+        } control[WEFT__WINDOW_MAX];
         bool beat_due;
         int64_t beat_ms;
         int64_t refused_until_ms;
-        int64_t refused_notice_ms;
+        int64_t subscribe_again_ms; /* what was denied; 0: nothing was */
+        uint32_t waiting;           /* subjects that wait for that */
         uint64_t too_large_told;
-        weft_status failure; /* of the last attempt, so that a cause is told once */
+        weft_status failure; /* of the last attempt, as its cause, so that each is told once */
+        char failure_cause[256];
         uint64_t random;
         bool leaving; /* goodbye is said */
         int64_t leave_until_ms;
     } wire;
 
+    weft__denials denials;
     _Atomic uint32_t interest; /* topics that local subscriptions want */
     _Atomic uint64_t epoch;
     _Atomic int64_t born_ms; /* when the epoch's birth was encoded first; 0: not yet */
@@ -228,7 +235,8 @@ struct weft_bridge {
     bool sync_stopping;
     bool link_stopping;
     bool connected;
-    uint32_t ready_topics; /* subscribed at the broker, while connected */
+    uint32_t ready_topics;  /* subscribed at the broker, while connected */
+    uint32_t denied_topics; /* that the broker does not let us subscribe to */
     bool fenced;
     weft_status connect_status;
     uint64_t written_receipt;

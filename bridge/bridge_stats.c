@@ -19,6 +19,17 @@ static void stats_of_uplink(weft_bridge *b, weft_bridge_stats *ret)
     ret->replayed_events = totals[WEFT__LEDGER_REPLAYED];
 }
 
+static void stats_of_denials(weft__denials *d, weft_bridge_stats *ret)
+{
+    for (size_t i = 0; i < WEFT_TOPIC_MAX; i++) {
+        ret->denied_by_topic[i] = atomic_load(&d->publishes[i]);
+        ret->denied_publishes += ret->denied_by_topic[i];
+    }
+    ret->denied_topics = atomic_load(&d->publishing) & WEFT__SUBJECT_TOPICS_MASK;
+    for (uint32_t left = atomic_load(&d->subscribing); left != 0; left &= left - 1)
+        ret->denied_subscriptions++;
+}
+
 void weft_bridge_get_stats(weft_bridge *b, weft_bridge_stats *ret)
 {
     weft__downlink_stats down;
@@ -44,4 +55,5 @@ void weft_bridge_get_stats(weft_bridge *b, weft_bridge_stats *ret)
     pthread_mutex_unlock(&b->mutex);
     if (b->sends)
         stats_of_uplink(b, ret);
+    stats_of_denials(&b->denials, ret);
 }

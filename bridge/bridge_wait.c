@@ -44,7 +44,8 @@ static bool is_ready(weft_bridge *b, uint64_t topics)
 /* Waiting longer than a refusal helps nobody. */
 static bool is_ready_or_refused(weft_bridge *b, uint64_t topics)
 {
-    return is_ready(b, topics) || b->connect_status == WEFT_REFUSED;
+    bool known = b->connected && ((b->ready_topics | b->denied_topics) & topics) == topics;
+    return known || b->connect_status == WEFT_REFUSED;
 }
 
 weft_status weft_bridge_flush(weft_bridge *b, uint32_t timeout_ms)

@@ -8,6 +8,7 @@
  * Control messages take at most half the window, so that a replay cannot starve what is new. */
 #include "bridge/bridge_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +18,10 @@ enum {
     BEAT_AFTER_BURST_MS = 200,
     RETRY_FIRST_MS = 250,
     RETRY_MAX_MS = 30000,
+    RETRY_REFUSED_FIRST_MS = 2000, /* where only somebody's hand helps */
+    RETRY_REFUSED_MAX_MS = 120000,
     REFUSED_MS = 10000,
-    NOTICE_MS = 60000,
+    SUBSCRIBE_AGAIN_MS = 30000,
     GOODBYE_MS = 1000,
     CONTROL_A_ROUND = 64,
     EVENTS_A_ROUND = 64,         /* messages, so that control and beat get their turn */
@@ -37,13 +40,14 @@ static uint64_t random_next(weft_bridge *b)
     return b->wire.random = x;
 }
 
-static void retry_schedule(weft_bridge *b)
+static void retry_schedule(weft_bridge *b, weft_status why)
 {
-    int64_t wait = RETRY_FIRST_MS;
-    for (uint32_t i = 0; i < b->wire.attempts && wait < RETRY_MAX_MS; i++)
+    int64_t wait = why == WEFT_REFUSED ? RETRY_REFUSED_FIRST_MS : RETRY_FIRST_MS;
+    int64_t max = why == WEFT_REFUSED ? RETRY_REFUSED_MAX_MS : RETRY_MAX_MS;
+    for (uint32_t i = 0; i < b->wire.attempts && wait < max; i++)
         wait *= 2;
-    if (wait > RETRY_MAX_MS)
-        wait = RETRY_MAX_MS;
+    if (wait > max)
+        wait = max;
     b->wire.attempts++;
     b->wire.retry_ms = weft__bridge_mono_ms(b) + wait / 2 + (int64_t)(random_next(b) % (uint64_t)(wait / 2 + 1));
 }
@@ -53,6 +57,7 @@ static void connected_set(weft_bridge *b, bool connected, uint32_t topics, weft_
     pthread_mutex_lock(&b->mutex);
     b->connected = connected;
     b->ready_topics = topics;
+    b->denied_topics = connected ? atomic_load(&b->denials.subscribing) & WEFT__SUBJECT_TOPICS_MASK : 0;
     b->connect_status = status;
     pthread_cond_broadcast(&b->changed);
     pthread_mutex_unlock(&b->mutex);
@@ -102,6 +107,8 @@ static weft_status name_claim(weft_bridge *b, const char **reason)
     weft_status st = weft__topic_node(topic, b->fabric, WEFT__TREE_LIVE, b->node);
     if (st == WEFT_OK)
         st = b->link_ops->peek(b->link, topic, &bytes, &length, reason);
+    if (st == WEFT_REFUSED) /* of all, the connect will say so; of this topic, subscribing will */
+        return WEFT_OK;
     if (st == WEFT_OK && bytes != NULL && weft__live_decode(bytes, length, &live, NULL) == WEFT_OK) {
         uint64_t epoch = atomic_load(&b->epoch);
         if (!b->wire.first && is_newer_process(b, live)) {
@@ -129,10 +136,14 @@ static weft_status will_set(weft_bridge *b)
 }
 
 /* Control messages are sent while there is room for them, but for goodbye, whose acknowledgement may then be missed. */
-static void control_note(weft_bridge *b, int token)
+static void control_note(weft_bridge *b, int token, const char *topic)
 {
-    if (b->wire.control_in_flight < sizeof b->wire.control_tokens / sizeof *b->wire.control_tokens)
-        b->wire.control_tokens[b->wire.control_in_flight++] = token;
+    size_t at = b->wire.control_in_flight;
+    if (at == sizeof b->wire.control / sizeof *b->wire.control)
+        return;
+    b->wire.control[at].token = token;
+    b->wire.control[at].subject = weft__subject_of(topic);
+    b->wire.control_in_flight++;
 }
 
 static weft_status birth_publish(weft_bridge *b)
@@ -146,31 +157,56 @@ static weft_status birth_publish(weft_bridge *b)
     if (st == WEFT_OK)
         st = b->link_ops->publish(b->link, topic, birth.data, birth.length, 1, true, &token);
     if (st == WEFT_OK)
-        control_note(b, token);
+        control_note(b, token, topic);
     free((void *)birth.data);
     if (st == WEFT_OK)
         (void)weft__bridge_call(b, weft__journal_thread_show_state, NULL);
     return st;
 }
 
-static weft_status subscribe_fixed(weft_bridge *b)
+/* Subscribes, unless that has been denied a moment ago. A denial is told, and is no failure of the connection.
+ * Returns OK, REFUSED or UNREACHABLE. */
+static weft_status filter_subscribe(weft_bridge *b, uint32_t subject, const char *filter, int qos)
 {
-    char live[WEFT__TOPIC_MAX_BYTES], beat[WEFT__TOPIC_MAX_BYTES], cmd[WEFT__TOPIC_MAX_BYTES];
-    char all[WEFT__TOPIC_MAX_BYTES], reply[WEFT__TOPIC_MAX_BYTES];
-    weft_status st = weft__topic_node(live, b->fabric, WEFT__TREE_LIVE, "+");
+    if (b->wire.waiting & subject)
+        return WEFT_REFUSED;
+    weft_status st = b->link_ops->subscribe(b->link, filter, qos);
+    if (st == WEFT_UNREACHABLE)
+        return st;
+    if (weft__denials_note_subscribe(&b->denials, subject, st != WEFT_OK))
+        weft__bridge_notice(
+            b, &(weft_notice){.kind = WEFT_NOTICE_SUBSCRIBE_REFUSED, .status = WEFT_REFUSED, .text = filter});
     if (st == WEFT_OK)
-        st = weft__topic_node(beat, b->fabric, WEFT__TREE_BEAT, "+");
-    if (st == WEFT_OK)
-        st = weft__topic_cmd(cmd, b->fabric, b->node, "+", "+");
-    if (st == WEFT_OK)
-        st = weft__topic_cmd(all, b->fabric, "-", "+", "+");
-    if (st == WEFT_OK)
-        st = weft__topic_reply(reply, b->fabric, b->node, "+", "+");
-    const char *filters[] = {live, beat, cmd, all, reply};
-    for (size_t i = 0; st == WEFT_OK && i < sizeof filters / sizeof *filters; i++)
-        if (b->sends || (filters[i] != cmd && filters[i] != all))
-            st = b->link_ops->subscribe(b->link, filters[i], filters[i] == beat ? 0 : 1);
-    return st;
+        return st;
+    b->wire.waiting |= subject;
+    if (b->wire.subscribe_again_ms == 0)
+        b->wire.subscribe_again_ms = weft__bridge_mono_ms(b) + SUBSCRIBE_AGAIN_MS;
+    return WEFT_REFUSED;
+}
+
+/* The trees beside the events; `missing` holds those that are not subscribed. */
+static weft_status subscribe_fixed(weft_bridge *b, uint32_t missing)
+{
+    const struct {
+        weft__tree tree, subject;
+        const char *to;
+    } fixed[] = {{WEFT__TREE_LIVE, WEFT__TREE_LIVE, NULL},
+                 {WEFT__TREE_BEAT, WEFT__TREE_BEAT, NULL},
+                 {WEFT__TREE_CMD, WEFT__TREE_CMD, b->node},
+                 {WEFT__TREE_CMD, WEFT__TREE_NONE, "-"},
+                 {WEFT__TREE_REPLY, WEFT__TREE_REPLY, b->node}};
+    char filter[WEFT__TOPIC_MAX_BYTES];
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
+        uint32_t subject = weft__subject_of_tree(fixed[i].subject);
+        if ((missing & subject) == 0 || (!b->sends && fixed[i].tree == WEFT__TREE_CMD))
+            continue;
+        weft_status st = weft__topic_filter(filter, b->fabric, fixed[i].tree, fixed[i].to, NULL, NULL);
+        if (st == WEFT_OK)
+            st = filter_subscribe(b, subject, filter, fixed[i].tree == WEFT__TREE_BEAT ? 0 : 1);
+        if (st != WEFT_OK && st != WEFT_REFUSED)
+            return st;
+    }
+    return WEFT_OK;
 }
 
 /* Brings the subscriptions for events in line with what is wanted; both ways. */
@@ -180,16 +216,32 @@ static weft_status subscribe_topics(weft_bridge *b, uint32_t wanted)
     for (unsigned number = 1; number < WEFT_TOPIC_MAX; number++) {
         weft_topic topic = weft_topic_from_number(number);
         uint32_t bit = (uint32_t)topic;
-        weft_status st = (wanted ^ b->wire.subscribed) & bit ? weft__topic_evt(filter, b->fabric, topic, "+") : WEFT_OK;
-        if (st == WEFT_OK && (wanted & bit) && !(b->wire.subscribed & bit))
-            st = b->link_ops->subscribe(b->link, filter, 1);
-        else if (st == WEFT_OK && !(wanted & bit) && (b->wire.subscribed & bit))
-            st = b->link_ops->unsubscribe(b->link, filter);
-        if (st != WEFT_OK)
+        if (((wanted ^ b->wire.subscribed) & bit) == 0)
+            continue;
+        weft_status st = weft__topic_evt(filter, b->fabric, topic, "+");
+        if (st == WEFT_OK)
+            st = wanted & bit ? filter_subscribe(b, bit, filter, 1) : b->link_ops->unsubscribe(b->link, filter);
+        if (st == WEFT_OK)
+            b->wire.subscribed ^= bit;
+        else if (st != WEFT_REFUSED)
             return st;
-        b->wire.subscribed = (b->wire.subscribed & ~bit) | (wanted & bit);
     }
     return WEFT_OK;
+}
+
+static uint32_t topics_denied(const weft_bridge *b)
+{
+    return b->wire.waiting & WEFT__SUBJECT_TOPICS_MASK;
+}
+
+/* The downlink hears of topics before they are subscribed, and that those which were denied are none of its business.
+ */
+static weft_status topics_follow(weft_bridge *b, uint32_t wanted)
+{
+    atomic_store(&b->downlink_topics, wanted & ~topics_denied(b));
+    weft_status st = subscribe_topics(b, wanted);
+    atomic_store(&b->downlink_topics, wanted & ~topics_denied(b));
+    return st;
 }
 
 static size_t payload_limit(const weft_bridge *b)
@@ -213,22 +265,36 @@ static weft_status connect_steps(weft_bridge *b, const char **reason)
     if (st != WEFT_OK)
         return st;
     atomic_store(&b->payload_max, payload_limit(b));
-    b->wire.subscribed = 0;
+    b->wire.subscribed = b->wire.waiting = 0;
+    b->wire.subscribe_again_ms = 0;
     b->wire.control_in_flight = 0;
     uint32_t wanted = atomic_load(&b->interest);
-    st = subscribe_fixed(b);
+    st = subscribe_fixed(b, UINT32_MAX);
     if (st == WEFT_OK) {
-        atomic_store(&b->downlink_topics, wanted);
+        atomic_store(&b->downlink_topics, wanted & ~topics_denied(b));
         atomic_store(&b->downlink_connected, true);
-        st = subscribe_topics(b, wanted);
+        st = topics_follow(b, wanted);
     }
     if (st == WEFT_OK && present)
         st = birth_publish(b);
     if (st != WEFT_OK) {
-        *reason = "the broker refused a subscription or the birth";
+        *reason = "the connection broke while subscribing";
         b->link_ops->disconnect(b->link);
     }
     return st;
+}
+
+/* Told once a cause. The notice comes before a wait hears of it. */
+static void connect_failed(weft_bridge *b, weft_status st, const char *reason)
+{
+    char cause[sizeof b->wire.failure_cause];
+    (void)snprintf(cause, sizeof cause, "%s", reason != NULL ? reason : "");
+    if (b->wire.failure != st || strcmp(cause, b->wire.failure_cause) != 0)
+        weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_CONNECT_FAILED, .status = st, .text = reason});
+    b->wire.failure = st;
+    memcpy(b->wire.failure_cause, cause, sizeof cause);
+    connected_set(b, false, 0, st);
+    retry_schedule(b, st);
 }
 
 static void connect_try(weft_bridge *b)
@@ -238,17 +304,14 @@ static void connect_try(weft_bridge *b)
     if (st == WEFT_FENCED)
         return;
     if (st != WEFT_OK) {
-        connected_set(b, false, 0, st);
-        if (b->wire.failure != st)
-            weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_CONNECT_FAILED, .status = st, .text = reason});
-        b->wire.failure = st;
-        retry_schedule(b);
+        connect_failed(b, st, reason);
         return;
     }
     b->wire.first = false;
     b->wire.up = true;
     b->wire.attempts = 0;
     b->wire.failure = WEFT_OK;
+    b->wire.failure_cause[0] = '\0';
     b->wire.beat_ms = weft__bridge_mono_ms(b) + BEAT_MS;
     atomic_fetch_add(&b->connects, 1);
     connected_set(b, true, b->wire.subscribed, WEFT_OK);
@@ -272,42 +335,60 @@ static void connection_lost(weft_bridge *b, const char *why)
     acks_forget(b);
     if (b->uplink != NULL)
         weft__uplink_reset(b->uplink);
-    retry_schedule(b);
+    retry_schedule(b, WEFT_UNREACHABLE);
     connected_set(b, false, 0, WEFT_UNREACHABLE);
     weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_DISCONNECTED, .status = WEFT_UNREACHABLE, .text = why});
 }
 
 /* ---- while connected ---- */
 
-static void refused_note(weft_bridge *b)
+static void publish_answered(weft_bridge *b, uint32_t subject, bool denied)
 {
-    int64_t now = weft__bridge_mono_ms(b);
-    if (b->wire.refused_notice_ms == 0 || now - b->wire.refused_notice_ms >= NOTICE_MS) {
-        b->wire.refused_notice_ms = now;
-        weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_PUBLISH_REFUSED,
-                                              .status = WEFT_REFUSED,
-                                              .text = "the broker's access rules deny a topic of this node"});
-    }
+    char name[WEFT__TOPIC_MAX_BYTES];
+    if (weft__denials_note_publish(&b->denials, subject, denied) &&
+        weft__subject_name(name, b->fabric, subject, b->node) == WEFT_OK)
+        weft__bridge_notice(b,
+                            &(weft_notice){.kind = WEFT_NOTICE_PUBLISH_REFUSED, .status = WEFT_REFUSED, .text = name});
 }
 
-static bool control_settle(weft_bridge *b, int token)
+static bool control_settle(weft_bridge *b, const weft__ack *ack)
 {
     size_t i = 0;
-    while (i < b->wire.control_in_flight && b->wire.control_tokens[i] != token)
+    while (i < b->wire.control_in_flight && b->wire.control[i].token != ack->token)
         i++;
     if (i == b->wire.control_in_flight)
         return false;
-    b->wire.control_tokens[i] = b->wire.control_tokens[--b->wire.control_in_flight];
+    uint32_t subject = b->wire.control[i].subject;
+    b->wire.control[i] = b->wire.control[--b->wire.control_in_flight];
+    if (ack->status != WEFT_OK)
+        atomic_fetch_add(&b->control_dropped, 1);
+    if (ack->status != WEFT_TOO_LARGE)
+        publish_answered(b, subject, ack->status == WEFT_REFUSED);
     return true;
+}
+
+/* Next time, messages of this size are split or given up. */
+static void limit_lower(weft_bridge *b, size_t refused_bytes)
+{
+    b->wire.limits.max_packet_bytes = (uint32_t)(refused_bytes + PACKET_OVERHEAD_BYTES - 1);
+    atomic_store(&b->payload_max, payload_limit(b));
 }
 
 /* A denied topic waits, the others go on. */
 static void event_settle(weft_bridge *b, const weft__ack *ack)
 {
-    if (ack->status != WEFT_REFUSED)
-        (void)weft__uplink_acked(b->uplink, ack->token);
-    else if (weft__uplink_refused(b->uplink, ack->token))
+    size_t bytes;
+    if (ack->status == WEFT_REFUSED || atomic_load(&b->denials.publishing) != 0) {
+        weft_topic topic = weft__uplink_topic(b->uplink, ack->token);
+        if (topic != 0)
+            publish_answered(b, (uint32_t)topic, ack->status == WEFT_REFUSED);
+    }
+    if (ack->status == WEFT_TOO_LARGE && weft__uplink_too_large(b->uplink, ack->token, &bytes))
+        limit_lower(b, bytes);
+    else if (ack->status == WEFT_REFUSED && weft__uplink_refused(b->uplink, ack->token))
         b->wire.refused_until_ms = weft__bridge_mono_ms(b) + REFUSED_MS;
+    else if (ack->status == WEFT_OK)
+        (void)weft__uplink_acked(b->uplink, ack->token);
 }
 
 static void acks_take(weft_bridge *b)
@@ -317,9 +398,7 @@ static void acks_take(weft_bridge *b)
     for (; node != NULL; node = next) {
         next = node->next;
         const weft__ack *ack = (const weft__ack *)node;
-        if (ack->status == WEFT_REFUSED)
-            refused_note(b);
-        if (!control_settle(b, ack->token) && b->uplink != NULL)
+        if (!control_settle(b, ack) && b->uplink != NULL)
             event_settle(b, ack);
         free(node);
     }
@@ -356,7 +435,7 @@ static bool control_send_one(weft_bridge *b, weft__control *message)
     weft_status st = b->link_ops->publish(b->link, message->topic, message->payload, message->length, message->qos,
                                           message->retain, &token);
     if (st == WEFT_OK && message->qos > 0)
-        control_note(b, token);
+        control_note(b, token, message->topic);
     else if (st != WEFT_OK)
         atomic_fetch_add(&b->control_dropped, 1);
     return st != WEFT_UNREACHABLE;
@@ -412,7 +491,7 @@ static bool event_send_one(weft_bridge *b)
         size_t length = message.length;
         weft__uplink_unsend(b->uplink, &message);
         if (st == WEFT_TOO_LARGE) /* the link counts more than we do: next time this one is split or given up */
-            b->wire.limits.max_packet_bytes = (uint32_t)(length + PACKET_OVERHEAD_BYTES - 1);
+            limit_lower(b, length);
         if (st == WEFT_UNREACHABLE)
             atomic_store(&b->link_down, true);
         return st == WEFT_TOO_LARGE;
@@ -483,17 +562,29 @@ static void beat_send(weft_bridge *b)
     free(bytes);
 }
 
+/* The administrator may have changed the rules. */
+static weft_status denied_try_again(weft_bridge *b)
+{
+    if (b->wire.subscribe_again_ms == 0 || weft__bridge_mono_ms(b) < b->wire.subscribe_again_ms)
+        return WEFT_OK;
+    uint32_t missing = b->wire.waiting;
+    b->wire.waiting = 0;
+    b->wire.subscribe_again_ms = 0;
+    return subscribe_fixed(b, missing);
+}
+
 static void interest_follow(weft_bridge *b)
 {
     uint32_t wanted = atomic_load(&b->interest);
-    if (wanted == b->wire.subscribed)
+    weft_status st = denied_try_again(b);
+    if (st == WEFT_OK && b->wire.subscribed == (wanted & ~topics_denied(b)))
         return;
-    atomic_store(&b->downlink_topics, wanted);
-    if (subscribe_topics(b, wanted) != WEFT_OK) {
+    if (st == WEFT_OK)
+        st = topics_follow(b, wanted);
+    if (st != WEFT_OK)
         atomic_store(&b->link_down, true);
-        return;
-    }
-    connected_set(b, true, b->wire.subscribed, WEFT_OK);
+    else
+        connected_set(b, true, b->wire.subscribed, WEFT_OK);
 }
 
 static bool goodbye_say(weft_bridge *b)
@@ -508,7 +599,7 @@ static bool goodbye_say(weft_bridge *b)
                 b->link_ops->publish(b->link, topic, bytes, length, 1, true, &token) == WEFT_OK;
     free(bytes);
     if (told)
-        control_note(b, token);
+        control_note(b, token, topic);
     return told;
 }
 

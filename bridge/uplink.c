@@ -23,6 +23,7 @@ typedef struct weft__flight {
     row *rows; /* in order */
     row *last;
     uint8_t *merged; /* the message, if it is of more than one row */
+    size_t length;   /* of the message */
     int token;
     bool acknowledged;
     unsigned lane;
@@ -426,6 +427,7 @@ void weft__uplink_sent(weft__uplink *u, weft__outgoing *message, int token)
     flight *f = message->flight;
     lane *l = &u->lanes[f->lane];
     f->token = token;
+    f->length = message->length;
     u->composed = NULL;
     if (l->flights == NULL)
         l->flights = f;
@@ -470,19 +472,39 @@ static void lane_settle_locked(weft__uplink *u, lane *l)
     }
 }
 
+/* The message that waits for a token, and its lane. */
+static flight *flight_find_locked(weft__uplink *u, int token, lane **ret_lane)
+{
+    for (size_t i = 0; i < WEFT_TOPIC_MAX; i++)
+        for (flight *f = u->lanes[i].flights; f != NULL; f = f->next)
+            if (f->token == token && !f->acknowledged) {
+                *ret_lane = &u->lanes[i];
+                return f;
+            }
+    return NULL;
+}
+
 bool weft__uplink_acked(weft__uplink *u, int token)
 {
-    bool found = false;
+    lane *l;
     pthread_mutex_lock(&u->mutex);
-    for (size_t i = 0; i < WEFT_TOPIC_MAX && !found; i++)
-        for (flight *f = u->lanes[i].flights; f != NULL && !found; f = f->next)
-            if (f->token == token && !f->acknowledged) {
-                f->acknowledged = found = true;
-                lane_settle_locked(u, &u->lanes[i]);
-                break;
-            }
+    flight *f = flight_find_locked(u, token, &l);
+    if (f != NULL) {
+        f->acknowledged = true;
+        lane_settle_locked(u, l);
+    }
     pthread_mutex_unlock(&u->mutex);
-    return found;
+    return f != NULL;
+}
+
+weft_topic weft__uplink_topic(weft__uplink *u, int token)
+{
+    lane *l;
+    pthread_mutex_lock(&u->mutex);
+    const flight *f = flight_find_locked(u, token, &l);
+    weft_topic topic = f != NULL ? f->rows->meta.topic : 0;
+    pthread_mutex_unlock(&u->mutex);
+    return topic;
 }
 
 static void lane_requeue_locked(weft__uplink *u, lane *l)
@@ -503,16 +525,28 @@ static void lane_requeue_locked(weft__uplink *u, lane *l)
 
 bool weft__uplink_refused(weft__uplink *u, int token)
 {
-    bool found = false;
+    lane *l;
     pthread_mutex_lock(&u->mutex);
-    for (size_t i = 0; i < WEFT_TOPIC_MAX && !found; i++)
-        for (flight *f = u->lanes[i].flights; f != NULL && !found; f = f->next)
-            found = f->token == token && !f->acknowledged && (u->lanes[i].refused = true);
-    for (size_t i = 0; i < WEFT_TOPIC_MAX; i++)
-        if (found && u->lanes[i].refused)
-            lane_requeue_locked(u, &u->lanes[i]);
+    bool found = flight_find_locked(u, token, &l) != NULL;
+    if (found) {
+        l->refused = true;
+        lane_requeue_locked(u, l);
+    }
     pthread_mutex_unlock(&u->mutex);
     return found;
+}
+
+bool weft__uplink_too_large(weft__uplink *u, int token, size_t *ret_bytes)
+{
+    lane *l;
+    pthread_mutex_lock(&u->mutex);
+    const flight *f = flight_find_locked(u, token, &l);
+    if (f != NULL) {
+        *ret_bytes = f->length;
+        lane_requeue_locked(u, l);
+    }
+    pthread_mutex_unlock(&u->mutex);
+    return f != NULL;
 }
 
 void weft__uplink_retry_refused(weft__uplink *u)

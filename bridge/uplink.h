@@ -4,8 +4,8 @@
  * back to the front of its queue. Rows of one topic leave in the order they were written. Rows beyond the memory bound
  * stay in the journal alone and are loaded again when there is room ("spilled").
  *
- * Threads    any; one mutex inside. push, refill and forget: the journal thread. next, sent, acked, refused, reset: the
- * link thread. */
+ * Threads    any; one mutex inside. push, refill and forget: the journal thread. next, sent, acked, refused, too_large,
+ * reset: the link thread. */
 #ifndef WEFT_BRIDGE_UPLINK_H
 #define WEFT_BRIDGE_UPLINK_H
 
@@ -55,6 +55,11 @@ bool weft__uplink_acked(weft__uplink *u, int token);
 /* The broker denies the topic of this message: what is in flight there is queued again, and waits for retry_refused or
  * reset. Returns false if no message has that token. */
 bool weft__uplink_refused(weft__uplink *u, int token);
+/* The broker did not take this message because of its size, *ret_bytes: what is in flight in its topic is queued again,
+ * to be split or given up by a next with a smaller max_bytes. Returns false if no message has that token. */
+bool weft__uplink_too_large(weft__uplink *u, int token, size_t *ret_bytes);
+/* The topic of a message in flight; 0 if no message has that token. */
+weft_topic weft__uplink_topic(weft__uplink *u, int token);
 void weft__uplink_retry_refused(weft__uplink *u);
 /* The connection is gone: everything in flight is queued again. */
 void weft__uplink_reset(weft__uplink *u);

@@ -41,7 +41,7 @@ static const figure figures[] = {
     FIGURE(pending_events),  FIGURE(replayed_events),  FIGURE(lost_events),       FIGURE(received_messages),
     FIGURE(received_events), FIGURE(delivered_events), FIGURE(duplicates),        FIGURE(gaps),
     FIGURE(healed_events),   FIGURE(lost_reports),     FIGURE(dropped_malformed), FIGURE(dropped_corrupt),
-    FIGURE(dropped_foreign), FIGURE(dropped_overflow),
+    FIGURE(dropped_foreign), FIGURE(dropped_overflow), FIGURE(denied_publishes),
 };
 
 static void on_stopped(const weft_bridge_stats *stats)

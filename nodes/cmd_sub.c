@@ -40,6 +40,8 @@ typedef struct listener {
     atomic_uint_fast64_t count;
     atomic_bool done;
     atomic_bool connected; /* ever */
+    unsigned topics;       /* how many it wants; const after create */
+    atomic_uint denied;    /* of them, by the broker's ACL */
     atomic_bool refused;   /* before it ever connected: waiting does not help */
     weft_text text;        /* delivering thread only */
 } listener;
@@ -108,6 +110,12 @@ static void on_notice(const weft_notice *notice, void *user)
         wake();
         return;
     }
+    if (notice->kind == WEFT_NOTICE_SUBSCRIBE_REFUSED && notice->text != NULL &&
+        strstr(notice->text, "/evt/") != NULL && atomic_fetch_add(&l->denied, 1) + 1 == l->topics) {
+        fprintf(stderr, "weft sub: the broker at %s lets us hear none of it; look at its ACL.\n", l->url);
+        atomic_store(&l->refused, true);
+        wake();
+    }
     if (notice->kind == WEFT_NOTICE_CONNECTED && !atomic_exchange(&l->connected, true))
         return;
     notice_log(notice, l->url);
@@ -134,6 +142,19 @@ static bool read_types(const args *a, weft_filter *filter, weft_event_type types
         types[filter->type_count++] = schema->type;
     }
     return true;
+}
+
+static unsigned topics_count(const weft_filter *filter)
+{
+    uint32_t wanted = filter->topics, of_types = 0;
+    for (size_t i = 0; i < filter->type_count; i++)
+        of_types |= (uint32_t)weft_event_topic(&(weft_event){.type = filter->types[i]});
+    if (filter->type_count > 0)
+        wanted = wanted != 0 ? wanted & of_types : of_types;
+    unsigned count = 0;
+    for (unsigned number = 1; number < WEFT_TOPIC_MAX; number++)
+        count += wanted == 0 || (wanted & (uint32_t)weft_topic_from_number(number)) != 0;
+    return count;
 }
 
 /* ---- running ---- */
@@ -164,6 +185,8 @@ static int verdict(const listener *l, const char *url)
     uint64_t count = atomic_load(&l->count);
     if (atomic_load(&l->done) || interrupted)
         return EXIT_DONE;
+    if (atomic_load(&l->denied) == l->topics)
+        return EXIT_NO_PEER;
     if (!atomic_load(&l->connected)) {
         if (!atomic_load(&l->refused)) /* else that has been said */
             fprintf(stderr, "weft sub: cannot reach the broker at %s; is it running? (--broker names another)\n", url);
@@ -216,7 +239,8 @@ static int run(const args *a)
         !read_types(a, &filter, types) || !args_number(a, "count", 1, INT64_MAX, 0, &count) ||
         !args_seconds(a, "timeout", -1, &timeout_ms))
         return EXIT_USAGE;
-    listener l = {.url = broker.url, .json = args_flag(a, "json"), .wanted = (uint64_t)count};
+    listener l = {
+        .url = broker.url, .json = args_flag(a, "json"), .wanted = (uint64_t)count, .topics = topics_count(&filter)};
     wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (wake_fd < 0) {
         fprintf(stderr, "weft sub: cannot make an eventfd: %s.\n", strerror(errno));

@@ -32,6 +32,7 @@ typedef enum log_level { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARN, LEVEL_ERROR } log_
     X(PEER_DOWN, "peer-down", INFO)                                                                                    \
     X(MESSAGE_DROPPED, "message-dropped", WARN)                                                                        \
     X(PUBLISH_REFUSED, "publish-refused", ERROR)                                                                       \
+    X(SUBSCRIBE_REFUSED, "subscribe-refused", ERROR)                                                                   \
     X(EVENTS_LOST, "events-lost", ERROR)                                                                               \
     X(JOURNAL_DAMAGED, "journal-damaged", ERROR)                                                                       \
     X(JOURNAL_FAILED, "journal-failed", ERROR)                                                                         \

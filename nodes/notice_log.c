@@ -73,8 +73,11 @@ void notice_log(const weft_notice *n, const char *url)
                 or_else(n->text, weft_status_text(n->status)));
         break;
     case WEFT_NOTICE_PUBLISH_REFUSED:
-        log_say(LOG_PUBLISH_REFUSED, "the broker does not let this node publish: %s; look at its ACL",
-                or_else(n->text, weft_status_text(n->status)));
+        log_say(LOG_PUBLISH_REFUSED, "the broker's ACL does not let us publish to %s", or_else(n->text, "a topic"));
+        break;
+    case WEFT_NOTICE_SUBSCRIBE_REFUSED:
+        log_say(LOG_SUBSCRIBE_REFUSED, "the broker's ACL does not let us subscribe to %s; all else goes on",
+                or_else(n->text, "a topic"));
         break;
     case WEFT_NOTICE_LOST:
         log_say(LOG_EVENTS_LOST, "%" PRIu64 " event(s) of this node will never be sent: %s", n->count,

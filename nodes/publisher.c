@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FULL_WAIT_MS = 100 };
+enum { FULL_WAIT_MS = 100, DENIED_WAIT_MS = 1000 };
 
 struct publisher {
     const publisher_opts *opts;
@@ -162,11 +162,27 @@ static int broker_send(publisher *p, const feed_line *line, uint64_t number)
     return EXIT_USAGE;
 }
 
+/* Once the broker has denied one topic, what is left of the others gets little time: of the denied nothing comes. */
+static weft_status drain_or_denied(publisher *p)
+{
+    int64_t deadline = deadline_in_ms(p->opts->timeout_ms);
+    bool denied = false;
+    for (;;) {
+        int wait_ms = deadline_left_ms(deadline, FULL_WAIT_MS);
+        weft_status st = weft_bridge_drain(p->bridge, (uint32_t)wait_ms);
+        if (st != WEFT_TIMEOUT || wait_ms == 0)
+            return st;
+        if (!denied && atomic_load(&p->denied) && deadline_left_ms(deadline, DENIED_WAIT_MS) == DENIED_WAIT_MS)
+            deadline = deadline_in_ms(DENIED_WAIT_MS);
+        denied = atomic_load(&p->denied);
+    }
+}
+
 static int broker_finish(publisher *p)
 {
-    weft_status st = weft_bridge_drain(p->bridge, p->opts->timeout_ms);
+    weft_status st = drain_or_denied(p);
     if (atomic_load(&p->denied)) {
-        fprintf(stderr, "weft %s: the broker at %s does not let this user publish; look at its ACL.\n",
+        fprintf(stderr, "weft %s: the broker at %s does not let this user publish all of it; look at its ACL.\n",
                 p->opts->command, p->opts->broker.url);
         return EXIT_JOB_FAILED;
     }

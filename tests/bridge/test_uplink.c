@@ -376,7 +376,31 @@ static void a_denied_topic_does_not_hold_up_the_others(void)
     weft__uplink_destroy(r.uplink);
 }
 
-SUITE(bridge_uplink, CASE(what_gathers_in_a_stream_becomes_one_message), CASE(rows_that_do_not_join_stay_apart),
+static void what_the_broker_finds_too_large_is_split_or_given_up(void)
+{
+    rig r = rig_create(MAX_BYTES);
+    weft__outgoing message;
+    size_t bytes = 0;
+    push(&r, WEFT_TOPIC_COST, 1, 2);
+    int first = send_next(&r, &message);
+    push(&r, WEFT_TOPIC_COST, 3, 3);
+    (void)send_next(&r, &message);
+    CU_ASSERT_FALSE(weft__uplink_too_large(r.uplink, 77, &bytes));
+    CU_ASSERT_EQUAL(weft__uplink_topic(r.uplink, first), WEFT_TOPIC_COST);
+    CU_ASSERT_TRUE(weft__uplink_too_large(r.uplink, first, &bytes));
+    CU_ASSERT_EQUAL(weft__uplink_topic(r.uplink, first), 0);
+    CU_ASSERT_EQUAL(weft__uplink_in_flight(r.uplink), 0);
+    CU_ASSERT_TRUE(bytes > 10);
+    CU_ASSERT_TRUE_FATAL(weft__uplink_next(r.uplink, bytes - 1, &message));
+    CU_ASSERT_EQUAL(message.event_count, 1);
+    weft__uplink_unsend(r.uplink, &message);
+    CU_ASSERT_FALSE(weft__uplink_next(r.uplink, 10, &message));
+    CU_ASSERT_EQUAL(weft__uplink_oldest(r.uplink), INT64_MAX);
+    weft__uplink_destroy(r.uplink);
+}
+
+SUITE(bridge_uplink, CASE(what_the_broker_finds_too_large_is_split_or_given_up),
+      CASE(what_gathers_in_a_stream_becomes_one_message), CASE(rows_that_do_not_join_stay_apart),
       CASE(messages_stay_near_their_target_size), CASE(the_oldest_stream_goes_first_unless_priority_says_otherwise),
       CASE(a_lost_connection_puts_everything_back_in_order), CASE(acknowledged_is_what_has_no_older_one_open),
       CASE(a_message_being_sent_is_not_acknowledged), CASE(more_acknowledged_streams_than_the_list_holds_are_all_told),

@@ -24,16 +24,18 @@ typedef struct weft_bridge weft_bridge;
 
 typedef enum weft_notice_kind {
     WEFT_NOTICE_CONNECTED,
-    WEFT_NOTICE_DISCONNECTED,    /* status and text say why; reconnects by itself */
-    WEFT_NOTICE_CONNECT_FAILED,  /* told once per cause until it changes */
-    WEFT_NOTICE_FENCED,          /* a newer process holds the node name; the bridge has stopped for good */
-    WEFT_NOTICE_PEER_UP,         /* node, epoch */
-    WEFT_NOTICE_PEER_DOWN,       /* node, epoch; text "goodbye" or "lost" */
-    WEFT_NOTICE_MESSAGE_DROPPED, /* malformed or foreign; text is the reason; at most one a minute */
-    WEFT_NOTICE_PUBLISH_REFUSED, /* the broker's ACL denies a topic; at most one a minute */
-    WEFT_NOTICE_LOST,            /* events of this node that will never be sent; count, text */
-    WEFT_NOTICE_JOURNAL_DAMAGED, /* the file was moved aside; text is its new name */
-    WEFT_NOTICE_JOURNAL_FAILED,  /* a write failed; publishes are refused until one succeeds again */
+    WEFT_NOTICE_DISCONNECTED,      /* status and text say why; reconnects by itself */
+    WEFT_NOTICE_CONNECT_FAILED,    /* told once per cause until it changes */
+    WEFT_NOTICE_FENCED,            /* a newer process holds the node name; the bridge has stopped for good */
+    WEFT_NOTICE_PEER_UP,           /* node, epoch */
+    WEFT_NOTICE_PEER_DOWN,         /* node, epoch; text "goodbye" or "lost" */
+    WEFT_NOTICE_MESSAGE_DROPPED,   /* malformed or foreign; text is the reason; at most one a minute */
+    WEFT_NOTICE_PUBLISH_REFUSED,   /* the broker's access rules deny what we publish; text says to which topics; told
+                                      once until it is allowed. Events wait in the journal, all else goes on */
+    WEFT_NOTICE_SUBSCRIBE_REFUSED, /* they deny a subscription; text is its filter; tried again now and then */
+    WEFT_NOTICE_LOST,              /* events of this node that will never be sent; count, text */
+    WEFT_NOTICE_JOURNAL_DAMAGED,   /* the file was moved aside; text is its new name */
+    WEFT_NOTICE_JOURNAL_FAILED,    /* a write failed; publishes are refused until one succeeds again */
     WEFT_NOTICE_JOURNAL_RECOVERED,
     WEFT_NOTICE_EPOCH_CHANGED, /* the retained epoch was ahead of the clock */
 } weft_notice_kind;
@@ -94,8 +96,8 @@ weft_status weft_bridge_flush(weft_bridge *b, uint32_t timeout_ms);
 /* Waits until the broker has acknowledged every event published before. Returns OK, TIMEOUT or FENCED. */
 weft_status weft_bridge_drain(weft_bridge *b, uint32_t timeout_ms);
 /* Waits until the bridge is connected and subscribed to what the local subscriptions want at that moment.
- * Returns OK, TIMEOUT, FENCED or, at once, REFUSED: the broker refuses, and somebody has to change that (the notice
- * says what); the bridge goes on trying, more slowly. */
+ * Returns OK, TIMEOUT, FENCED or, at once, REFUSED: the broker refuses us, or a subscription, and somebody has to
+ * change that (the notice says what); the bridge goes on trying, more slowly. */
 weft_status weft_bridge_wait_ready(weft_bridge *b, uint32_t timeout_ms);
 
 /* ---- feeds: inputs that are numbered and may be repeated ---- */
@@ -134,7 +136,7 @@ typedef struct weft_bridge_stats {
     uint64_t refused_full;  /* publishes refused because the intake was full or the journal failing */
     uint64_t sent_events;   /* events sent for the first time */
     uint64_t sent_messages; /* evt messages sent, repeats included */
-    uint64_t resent_events;     /* sent again, or by a later life: an acknowledgement was missing */
+    uint64_t resent_events; /* sent again, or by a later life: an acknowledgement was missing */
     uint64_t acked_events;
     uint64_t pending_events;    /* written, not yet acknowledged */
     uint64_t replayed_events;   /* sent again because a peer asked */
@@ -144,13 +146,17 @@ typedef struct weft_bridge_stats {
     uint64_t delivered_events; /* handed to the dispatcher */
     uint64_t duplicates;       /* dropped: already handled */
     uint64_t gaps;             /* gaps noticed */
-    uint64_t healed_events;      /* delivered although their first message was missed */
-    uint64_t lost_reports;       /* ranges of others' events reported lost */
+    uint64_t healed_events;    /* delivered although their first message was missed */
+    uint64_t lost_reports;     /* ranges of others' events reported lost */
     uint64_t dropped_malformed;
     uint64_t dropped_corrupt;
     uint64_t dropped_foreign;  /* the payload's node is not the topic's */
     uint64_t dropped_overflow; /* whole messages, because handlers were slow; healed later */
     uint64_t dropped_own;      /* own messages that came back */
+    uint64_t denied_publishes; /* messages that the broker's access rules denied; those of events are tried again */
+    uint64_t denied_by_topic[WEFT_TOPIC_MAX]; /* of these, by topic number; [0]: beside the events */
+    uint32_t denied_topics;                   /* topics whose events it denies us to publish now */
+    uint32_t denied_subscriptions;            /* how many subscriptions it denies now */
     uint32_t peers;
     uint32_t open_gaps;
 } weft_bridge_stats;

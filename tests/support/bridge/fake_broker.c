@@ -75,6 +75,8 @@ static void contents_free(fake_broker *b)
         fake__list_clear(lists[i]);
     for (size_t i = 0; i < b->denied_count; i++)
         free(b->denied[i]);
+    for (size_t i = 0; i < b->deaf_count; i++)
+        free(b->deaf[i]);
 }
 
 void fake_broker_destroy(fake_broker *b)
@@ -133,15 +135,27 @@ void fake_broker_refuse(fake_broker *b, weft_status status)
     pthread_mutex_unlock(&b->lock);
 }
 
+static void filters_change_locked(char *filters[DENIED_MAX], size_t *count, const char *filter)
+{
+    assert(filter == NULL || *count < DENIED_MAX);
+    if (filter != NULL)
+        filters[(*count)++] = strdup(filter);
+    else
+        while (*count > 0)
+            free(filters[--*count]);
+}
+
 void fake_broker_deny(fake_broker *b, const char *filter)
 {
     pthread_mutex_lock(&b->lock);
-    assert(filter == NULL || b->denied_count < DENIED_MAX);
-    if (filter != NULL)
-        b->denied[b->denied_count++] = strdup(filter);
-    else
-        while (b->denied_count > 0)
-            free(b->denied[--b->denied_count]);
+    filters_change_locked(b->denied, &b->denied_count, filter);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void fake_broker_deny_subscribe(fake_broker *b, const char *filter)
+{
+    pthread_mutex_lock(&b->lock);
+    filters_change_locked(b->deaf, &b->deaf_count, filter);
     pthread_mutex_unlock(&b->lock);
 }
 

@@ -266,6 +266,14 @@ static void link_destroy(weft__link *link)
 
 /* ---- messages ---- */
 
+static bool deaf_locked(const fake_broker *b, const char *filter)
+{
+    for (size_t i = 0; i < b->deaf_count; i++)
+        if (strcmp(b->deaf[i], filter) == 0)
+            return true;
+    return false;
+}
+
 static weft_status subscription_change(weft__link *link, const char *filter, int qos)
 {
     fake_broker *b = link->broker;
@@ -273,7 +281,9 @@ static weft_status subscription_change(weft__link *link, const char *filter, int
     pthread_mutex_lock(&b->lock);
     if (b->frozen)
         fake__link_drop_locked(link, false);
-    if (link->up) {
+    if (link->up && qos >= 0 && deaf_locked(b, filter)) {
+        status = WEFT_REFUSED;
+    } else if (link->up) {
         fake__subscribe_locked(b, fake__session_of_locked(b, link), filter, qos);
         status = WEFT_OK;
     }

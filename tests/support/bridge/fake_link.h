@@ -39,6 +39,9 @@ void fake_broker_refuse(fake_broker *b, weft_status status);
 /* Acknowledges publishes to a filter as REFUSED instead of passing them on; NULL ends that. At most 8 filters. */
 void fake_broker_deny(fake_broker *b, const char *filter);
 
+/* Answers subscriptions to exactly this filter with REFUSED; NULL ends that. At most 8 filters. */
+void fake_broker_deny_subscribe(fake_broker *b, const char *filter);
+
 /* ---- what happens to it ---- */
 
 /* Its end: connections break, no will is published, unacknowledged messages are gone. Sessions and retained messages
@@ -68,6 +71,7 @@ typedef enum fake_action {
     /* on a publish */
     FAKE_LOSE,       /* neither passed on nor acknowledged */
     FAKE_CUT_BEFORE, /* the publisher's connections break before the broker has the message … */
+    FAKE_TOO_LARGE,  /* not passed on, and acknowledged as too large */
     FAKE_CUT_AFTER,  /* … or after it was passed on, but not acknowledged */
     /* on a delivery */
     FAKE_DROP,      /* acknowledged, not delivered */

@@ -95,6 +95,8 @@ struct fake_broker {
     size_t fault_count;
     char *denied[DENIED_MAX];
     size_t denied_count;
+    char *deaf[DENIED_MAX]; /* filters that nobody may subscribe to */
+    size_t deaf_count;
     struct weft__link *links;
     session *sessions;
     topic_count *counts;

@@ -378,6 +378,8 @@ bool fake__publish_locked(fake_broker *b, weft__link *from, const item *message)
         }
         if (denied_locked(b, message->topic))
             return acknowledge_locked(b, from, message, WEFT_REFUSED);
+        if (fault_due_locked(b, FAKE_TOO_LARGE, message->topic, client))
+            return acknowledge_locked(b, from, message, WEFT_TOO_LARGE);
     }
     topic_count_locked(b, message->topic);
     if (b->tap != NULL)
