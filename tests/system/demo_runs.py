@@ -7,7 +7,7 @@ import sys
 
 from fabric import WEFT
 
-SOURCE = os.environ["WEFT_SOURCE_DIR"]
+SOURCE = os.environ.get("WEFT_SOURCE_DIR", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 REFERENCE = os.path.join(SOURCE, "tests", "system", "transcript_totals.py")
 JANUARY = os.path.join(SOURCE, "..", "shared", "data", "claude_code_jan")
 # Published beside the traces; see the SOURCE.md there.

@@ -100,13 +100,17 @@ class Fabric:
         self.directory = tempfile.mkdtemp(prefix="weft-system-")
         os.mkdir(self.path("run"), 0o700)
         self.env = {**os.environ, "XDG_RUNTIME_DIR": self.path("run"), "XDG_STATE_HOME": self.path("state")}
+        self.address = "127.0.0.1"
         self.port = free_port()
-        self.url = f"mqtt://127.0.0.1:{self.port}"
         self.broker = None
         self.broker_settings = "allow_anonymous true\nmax_inflight_messages 128\nmax_queued_messages 100000\n"
         self.processes = []
         self.feeders = []
         self.count = 0
+
+    @property
+    def url(self):
+        return f"mqtt://{self.address}:{self.port}"
 
     def path(self, *parts):
         return os.path.join(self.directory, *parts)
@@ -131,14 +135,14 @@ class Fabric:
         if settings is not None:
             self.broker_settings = settings
         with open(self.path("mosquitto.conf"), "w", encoding="utf-8") as file:
-            file.write(f"listener {self.port} 127.0.0.1\n{self.broker_settings}persistence true\n"
+            file.write(f"listener {self.port} {self.address}\n{self.broker_settings}persistence true\n"
                        f"persistence_location {self.directory}/\n" + ("user root\n" if os.geteuid() == 0 else ""))
         self.broker = self.spawn("broker", [mosquitto(), "-c", self.path("mosquitto.conf")])
         wait_for(self.accepts, "the broker accepts connections")
 
     def accepts(self):
         with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", self.port)) == 0
+            return s.connect_ex((self.address, self.port)) == 0
 
     def weft(self, *words, stdin=None, timeout=DEADLINE_S):
         """Runs a command to its end; returns what subprocess.run does."""
@@ -214,9 +218,10 @@ def losses(sub):
 class Feeder:
     """A feeder of a node's socket with bare hands: keeps what is unanswered, repeats it after a loss."""
 
-    def __init__(self, path, feed=None):
+    def __init__(self, path, feed=None, deadline_s=DEADLINE_S):
         self.path = path
         self.feed = feed
+        self.deadline_s = deadline_s
         self.unanswered = {}
         self.next = 1
         self.refused = {}
@@ -224,7 +229,7 @@ class Feeder:
         self.connect()
 
     def connect(self):
-        self.stream = wait_for(self.try_connect, f"somebody listens at {self.path}")
+        self.stream = wait_for(self.try_connect, f"somebody listens at {self.path}", self.deadline_s)
         self.connections += 1
         self.buffer = b""
         if self.feed is None:
@@ -254,7 +259,10 @@ class Feeder:
         return json.loads(line)
 
     def send(self, event):
-        self.unanswered[self.next] = json.dumps(event).encode() + b"\n"
+        self.send_line(json.dumps(event).encode() + b"\n")
+
+    def send_line(self, line):
+        self.unanswered[self.next] = line
         self.next += 1
         try:
             self.stream.sendall(self.unanswered[self.next - 1])
