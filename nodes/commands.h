@@ -12,7 +12,6 @@
     X(pub)                                                                                                             \
     X(sub)                                                                                                             \
     X(ingest)                                                                                                          \
-    X(journal)                                                                                                         \
     X(decode)                                                                                                          \
     X(simulate)                                                                                                        \
     X(demo)

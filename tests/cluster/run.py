@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""tests/cluster/run.py FAULT…: a cluster on hosts of its own, a load, a fault, and the check of the histories.
+
+  run.py list            the faults: name, ctest label, seconds, the row of the table of faults
+  run.py FAULT…          each in turn
+
+Exit status: 0 all held, 1 one did not, 2 usage, 77 skipped: it needs root. $WEFT is the program (weft).
+"""
+import argparse
+import os
+import sys
+import time
+import traceback
+
+import faults_broker  # noqa: F401
+import faults_disk  # noqa: F401
+import faults_network  # noqa: F401
+import faults_node  # noqa: F401
+import faults_subscriber  # noqa: F401
+import hosts
+from catalogue import FAULTS
+from cluster import Broken, Cluster
+
+SKIPPED = 77
+
+
+def listed():
+    for name, fault in FAULTS.items():
+        print(f"{name}\t{'cluster' if fault.quick else 'cluster-long'}\t{fault.seconds}\t{fault.row}".replace(";", ","))
+    return 0
+
+
+def run(fault):
+    """Whether everything held."""
+    began = time.monotonic()
+    cluster = Cluster(hosts.Hosts(), **fault.options)
+    try:
+        if fault.start:
+            cluster.start()
+        fault.act(cluster)
+        cluster.finish()
+        print(f"{fault.name}: {cluster.summary()} ({time.monotonic() - began:.0f} s)", flush=True)
+        return True
+    except (AssertionError, OSError, RuntimeError) as error:
+        if not isinstance(error, Broken):
+            traceback.print_exc(file=sys.stdout)
+        print(f"{cluster.tails()}\n{fault.name} BROKEN: {error}", flush=True)
+        return False
+    finally:
+        cluster.close()
+
+
+def run_in_hosts(names):
+    """One fault a process: hosts are for one scenario."""
+    if len(names) == 1:
+        fault = FAULTS[names[0]]
+        if not hosts.isolated():
+            print(f"skipped: {hosts.isolate()}")
+            return SKIPPED
+        if fault.needs_root and not hosts.really_root():
+            print("skipped: it needs root")
+            return SKIPPED
+        return 0 if run(fault) else 1
+    results = [os.spawnv(os.P_WAIT, sys.executable, [sys.executable, __file__, name]) for name in names]
+    return 1 if any(status not in (0, SKIPPED) for status in results) else min(results)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("faults", nargs="*")
+    words = parser.parse_args()
+    if words.faults == ["list"]:
+        return listed()
+    unknown = [name for name in words.faults if name not in FAULTS]
+    if unknown or not words.faults:
+        parser.error(f"no fault {', '.join(unknown)}; `list` shows them" if unknown else "which fault? `list` shows them")
+    return run_in_hosts(words.faults)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
