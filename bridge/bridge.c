@@ -45,6 +45,7 @@ static const char *const notice_names[] = {
     [WEFT_NOTICE_JOURNAL_FAILED] = "journal_failed",
     [WEFT_NOTICE_JOURNAL_RECOVERED] = "journal_recovered",
     [WEFT_NOTICE_EPOCH_CHANGED] = "epoch_changed",
+    [WEFT_NOTICE_CLOCK_SKEW] = "clock_skew",
 };
 
 const char *weft_notice_name(weft_notice_kind kind)
@@ -302,6 +303,7 @@ static void primitives_init(weft_bridge *b)
 {
     pthread_mutex_init(&b->mutex, NULL);
     pthread_mutex_init(&b->notice_mutex, NULL);
+    pthread_mutex_init(&b->forget_mutex, NULL);
     pthread_mutex_init(&b->journal_mutex, NULL);
     weft__cond_init(&b->changed);
     weft__ledger_init(&b->ledger);
@@ -540,6 +542,7 @@ void weft_bridge_destroy(weft_bridge *b)
     weft__ledger_fini(&b->ledger);
     pthread_cond_destroy(&b->changed);
     pthread_mutex_destroy(&b->notice_mutex);
+    pthread_mutex_destroy(&b->forget_mutex);
     pthread_mutex_destroy(&b->journal_mutex);
     pthread_mutex_destroy(&b->mutex);
     free(b->strings);

@@ -31,6 +31,7 @@
 /* A message as it came from the link. */
 typedef struct weft__inbound {
     weft__node node;
+    bool retained;
     bool known_before; /* came retained on the first connection */
     size_t length;
     uint8_t *payload; /* behind the topic in the same block */
@@ -217,9 +218,11 @@ struct weft_bridge {
     weft__denials denials;
     _Atomic uint32_t interest; /* topics that local subscriptions want */
     _Atomic uint64_t epoch;
-    _Atomic int64_t born_ms; /* when the epoch's birth was encoded first; 0: not yet */
+    _Atomic int64_t born_ms;          /* when the epoch's birth was encoded first; 0: not yet */
     _Atomic uint32_t downlink_topics; /* what the link thread subscribes, said before it does */
     atomic_bool downlink_connected;   /* there is a fresh connection */
+    atomic_bool downlink_up;          /* there is a connection */
+    atomic_bool own_live_wrong;       /* what is retained under our name is not our birth */
     atomic_bool link_down;            /* set by the link's callbacks */
     atomic_bool first_connection;     /* the present connection is the first of this life */
     atomic_bool deliver_stopping, downlink_stopping;
@@ -245,7 +248,10 @@ struct weft_bridge {
     weft_status journal_status;
     unsigned flush_waiters;
 
+    char forgetting[WEFT_NAME_MAX_BYTES + 1]; /* whose clearing is waited for; empty: nobody's */
+
     pthread_mutex_t notice_mutex; /* one notice at a time */
+    pthread_mutex_t forget_mutex; /* one weft_bridge_forget at a time; outside of mutex */
 };
 
 int64_t weft__journal_turn(weft_bridge *b);
@@ -270,6 +276,9 @@ void weft__bridge_on_acked(void *bridge, int token, weft_status status);
 void weft__bridge_on_down(void *bridge);
 
 weft_status weft__downlink_thread_prepare(weft_bridge *b);
+/* The live of a node was cleared; our own live came back. Run on the downlink thread. */
+void weft__bridge_note_cleared(weft_bridge *b, const char *node);
+void weft__bridge_note_own_live(weft_bridge *b, const uint8_t *bytes, size_t length);
 /* Reads the commands of others that have come. Runs on the journal thread: slow handlers must not keep a node from
  * healing others. */
 void weft__bridge_commands_take(weft_bridge *b);

@@ -49,7 +49,11 @@ void weft_bridge_get_stats(weft_bridge *b, weft_bridge_stats *ret)
                                .dropped_overflow = atomic_load(&b->dropped_overflow) + down.dropped_bound,
                                .dropped_own = atomic_load(&b->dropped_own),
                                .peers = down.peers,
-                               .open_gaps = down.open_gaps};
+                               .open_gaps = down.open_gaps,
+                               .open_work = down.work.open,
+                               .closed_events = down.work.closed,
+                               .reopened_events = down.work.reopened,
+                               .open_work_forgotten = down.work.forgotten};
     pthread_mutex_lock(&b->mutex);
     ret->connected = b->connected;
     pthread_mutex_unlock(&b->mutex);

@@ -12,7 +12,7 @@
 #include "bridge/downlink.h"
 
 #include "bridge/asks.h"
-#include "bridge/peers.h"
+#include "bridge/lives.h"
 #include "bridge/topic_map.h"
 
 #include <pthread.h>
@@ -35,7 +35,8 @@ struct weft__downlink {
     weft__stream_ops stream_ops;
     weft__stream *buckets[STREAM_BUCKETS];
     size_t stream_count;
-    weft__peers peers;
+    weft__lives lives;
+    int64_t now_ms; /* of the message or tick that is being taken */
     uint32_t interest;
     uint64_t stamp;
     weft__moment wanted[WEFT_TOPIC_MAX]; /* since when */
@@ -57,6 +58,8 @@ static void stream_deliver(void *user, const weft_event *event, bool late)
         d->live.before_since++;
         return;
     }
+    if (d->opts.closes_work)
+        weft__lives_see(&d->lives, event, d->now_ms);
     if (!late && !(d->in_answer && d->opts.past_marked)) {
         d->ops.deliver(d->ops.user, event);
         return;
@@ -90,7 +93,17 @@ weft_status weft__downlink_create(const weft__downlink_opts *opts, const weft__d
     if (d->opts.give_up_ms == 0)
         d->opts.give_up_ms = 600000;
     d->stream_ops = (weft__stream_ops){.deliver = stream_deliver, .lost = stream_lost, .user = d};
+    weft__lives_opts lives_opts = {
+        .clock = opts->clock, .silent_ms = opts->silent_ms, .dead_grace_ms = opts->dead_grace_ms};
+    weft__lives_ops lives_ops = {.deliver = ops->deliver, .peer = ops->peer, .skewed = ops->skewed, .user = ops->user};
     pthread_mutex_init(&d->mutex, NULL);
+    weft_status st = weft__lives_init(&d->lives, &lives_opts, &lives_ops);
+    if (st != WEFT_OK) {
+        weft__peers_fini(&d->lives.peers);
+        pthread_mutex_destroy(&d->mutex);
+        free(d);
+        return st;
+    }
     *ret = d;
     return WEFT_OK;
 }
@@ -101,7 +114,7 @@ void weft__downlink_destroy(weft__downlink *d)
         return;
     d->ops.forgot = NULL;
     weft__downlink_interest(d, 0, 0);
-    weft__peers_fini(&d->peers);
+    weft__lives_fini(&d->lives);
     pthread_mutex_destroy(&d->mutex);
     free(d);
 }
@@ -155,9 +168,9 @@ static void stream_drop(weft__downlink *d, weft__stream **at)
 /* Whether nothing more is expected: its node is away, or lives again, and nothing of it is missing. */
 static bool stream_is_over(const weft__downlink *d, const weft__stream *s)
 {
-    const weft__peer *peer = weft__peers_find(&d->peers, s->node);
+    const weft__peer *peer = weft__peers_find(&d->lives.peers, s->node);
     bool open = s->holes.count > 0 || s->held_count > 0 || s->suspected > s->high || s->ask.request != 0;
-    return !open && (peer == NULL || !peer->up || peer->epoch != s->epoch);
+    return !open && (peer == NULL || !weft__peer_is_up(peer) || peer->epoch != s->epoch);
 }
 
 /* At the bound: forgets the streams that are over and were not used for longest. Should one of them go on after all,
@@ -205,7 +218,7 @@ static weft__stream *stream_add(weft__downlink *d, const char *node, uint64_t ep
 
 static bool stream_was_before_us(const weft__downlink *d, const weft__stream *s)
 {
-    const weft__peer *peer = weft__peers_find(&d->peers, s->node);
+    const weft__peer *peer = weft__peers_find(&d->lives.peers, s->node);
     return peer != NULL && weft__peer_born_by(peer, s->epoch, d->wanted[weft_topic_number(s->topic)]);
 }
 
@@ -226,6 +239,7 @@ void weft__downlink_interest(weft__downlink *d, uint32_t topics, int64_t now_ms)
             stream_drop(d, at);
         }
     }
+    weft__open_work_interest(d->lives.work, topics);
 }
 
 weft_status weft__downlink_restore(weft__downlink *d, const char *node, uint64_t epoch, weft_topic topic, uint64_t high,
@@ -285,8 +299,8 @@ static bool stream_is_hopeless(const weft__downlink *d, const weft__stream *s, i
 {
     if (s->holes.count == 0 || s->ask_failures == 0 || now_ms - s->oldest_hole_ms < d->opts.give_up_ms)
         return false;
-    const weft__peer *peer = weft__peers_find(&d->peers, s->node);
-    return peer == NULL || peer->up;
+    const weft__peer *peer = weft__peers_find(&d->lives.peers, s->node);
+    return peer == NULL || weft__peer_is_up(peer);
 }
 
 static void stream_tick(weft__downlink *d, weft__stream *s, int64_t now_ms)
@@ -305,6 +319,7 @@ static void stream_tick(weft__downlink *d, weft__stream *s, int64_t now_ms)
 
 void weft__downlink_tick(weft__downlink *d, int64_t now_ms)
 {
+    d->now_ms = now_ms;
     d->live.open_gaps = 0;
     d->asks.refused = 0;
     size_t first = d->next_bucket, refused_at = first;
@@ -315,7 +330,9 @@ void weft__downlink_tick(weft__downlink *d, int64_t now_ms)
             refused_at = (first + i + 1) % STREAM_BUCKETS;
     }
     d->next_bucket = refused_at;
-    d->live.peers = (uint32_t)d->peers.up;
+    weft__lives_tick(&d->lives, now_ms);
+    weft__open_work_get_stats(d->lives.work, &d->live.work);
+    d->live.peers = (uint32_t)d->lives.peers.up;
     pthread_mutex_lock(&d->mutex);
     d->shown = d->live;
     pthread_mutex_unlock(&d->mutex);
@@ -329,6 +346,12 @@ void weft__downlink_connected(weft__downlink *d, int64_t now_ms)
             s->ask_failures = 0;
             s->ask_after_ms = now_ms + RETRY_MS;
         }
+    weft__lives_connected(&d->lives, now_ms);
+}
+
+void weft__downlink_cut(weft__downlink *d)
+{
+    weft__lives_cut(&d->lives);
 }
 
 /* ---- events ---- */
@@ -364,6 +387,10 @@ static weft_batch *batch_verify(weft__downlink *d, const char *sender, weft_topi
 
 static void batch_take(weft__downlink *d, weft__stream *s, const weft_batch *batch, int64_t now_ms)
 {
+    weft__peer *peer = weft__peers_find(&d->lives.peers, s->node);
+    d->now_ms = now_ms;
+    if (peer != NULL)
+        weft__lives_hear(&d->lives, peer, batch->epoch, now_ms);
     d->live.received_events += batch->event_count;
     if (batch->event_count > 0)
         weft__stream_take(s, batch->prev_seq, batch->events, batch->event_count, now_ms, d->opts.hold_ms,
@@ -556,44 +583,45 @@ static weft__moment birth_moment(weft__downlink *d, const weft__live *live, bool
     return (weft__moment){known_before ? 0 : ++d->stamp, now_ms - age_ms};
 }
 
-static void peer_born(weft__downlink *d, weft__peer *peer, const weft__live *live, bool known_before, int64_t now_ms)
+static void live_take(weft__downlink *d, weft__peer *peer, const weft__live *live, weft__live_origin origin,
+                      int64_t now_ms)
 {
     weft__peer known = *peer;
-    weft__peer_note_birth(peer, live->epoch, birth_moment(d, live, known_before, now_ms));
+    bool known_before = origin == WEFT__LIVE_BEFORE;
+    if (live->epoch < peer->epoch)
+        return;
+    if (live->status != WEFT__LIVE_BIRTH) {
+        weft__moment seen = known_before ? (weft__moment){0} : (weft__moment){++d->stamp, now_ms};
+        weft__lives_left(&d->lives, peer, live, seen, now_ms);
+        return;
+    }
+    weft__moment seen = birth_moment(d, live, known_before, now_ms);
+    weft__lives_born(&d->lives, peer, live, origin == WEFT__LIVE_FRESH, seen, now_ms);
     previous_take(d, &known, live, now_ms, known_before && d->opts.since_ms != 0 ? 0 : BACKLOG_GRACE_MS);
     if (d->opts.since_ms != 0)
         present_want(d, live);
     streams_retry(d, peer->node, live->epoch > known.epoch, now_ms);
-    bool news = !peer->up || live->epoch > known.epoch;
-    d->peers.up += !peer->up;
-    peer->up = true;
-    if (news)
-        d->ops.peer(d->ops.user, peer->node, live->epoch, true, NULL);
 }
 
-void weft__downlink_live(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, bool known_before,
-                         int64_t now_ms)
+void weft__downlink_live(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length,
+                         weft__live_origin origin, int64_t now_ms)
 {
     weft__live *live;
     const char *reason = NULL;
+    if (length == 0) {
+        weft__lives_forget(&d->lives, sender, now_ms);
+        return;
+    }
     weft_status st = weft__live_decode(bytes, length, &live, &reason);
     if (st != WEFT_OK) {
         message_drop(d, sender, st, reason);
         return;
     }
-    weft__peer *peer = strcmp(live->node, sender) == 0 ? weft__peers_add(&d->peers, sender, live->epoch) : NULL;
-    if (peer == NULL)
+    weft__peer *peer = strcmp(live->node, sender) == 0 ? weft__peers_add(&d->lives.peers, sender, live->epoch) : NULL;
+    if (peer != NULL)
+        live_take(d, peer, live, origin, now_ms);
+    else
         d->live.dropped_foreign++;
-    else if (live->status == WEFT__LIVE_BIRTH && live->epoch >= peer->epoch)
-        peer_born(d, peer, live, known_before, now_ms);
-    else if (live->status != WEFT__LIVE_BIRTH && live->epoch == peer->epoch && known_before && !peer->up)
-        weft__peer_note_birth(peer, live->epoch,
-                              (weft__moment){0}); /* away when we came: what it said before is not ours */
-    else if (live->status != WEFT__LIVE_BIRTH && live->epoch == peer->epoch && peer->up) {
-        peer->up = false;
-        d->peers.up--;
-        d->ops.peer(d->ops.user, sender, live->epoch, false, live->status == WEFT__LIVE_GOODBYE ? "goodbye" : "lost");
-    }
     free(live);
 }
 
@@ -624,10 +652,12 @@ void weft__downlink_beat(weft__downlink *d, const char *sender, const uint8_t *b
         message_drop(d, sender, st, reason);
         return;
     }
-    const weft__peer *peer = weft__peers_find(&d->peers, sender);
-    if (strcmp(beat->node, sender) != 0)
-        d->live.dropped_foreign++;
-    else if (peer != NULL && peer->birth_count > 0 && peer->epoch == beat->epoch)
+    weft__peer *peer = weft__peers_find(&d->lives.peers, sender);
+    bool ours = strcmp(beat->node, sender) == 0;
+    d->live.dropped_foreign += !ours;
+    if (ours && peer != NULL)
+        weft__lives_beat(&d->lives, peer, beat, now_ms);
+    if (ours && peer != NULL && peer->birth_count > 0 && peer->epoch == beat->epoch)
         for (unsigned number = 0; number < WEFT_TOPIC_MAX; number++)
             if (d->interest & (uint32_t)weft_topic_from_number(number))
                 beat_take_topic(d, beat, weft_topic_from_number(number), now_ms);
@@ -639,4 +669,9 @@ void weft__downlink_get_stats(weft__downlink *d, weft__downlink_stats *ret)
     pthread_mutex_lock(&d->mutex);
     *ret = d->shown;
     pthread_mutex_unlock(&d->mutex);
+}
+
+size_t weft__downlink_peers(weft__downlink *d, weft_peer *ret, size_t max, int64_t now_ms)
+{
+    return weft__peers_list(&d->lives.peers, ret, max, now_ms);
 }

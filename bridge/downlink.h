@@ -1,14 +1,16 @@
 /* bridge/downlink.h: messages of other nodes → events for the dispatcher, each once, with gaps noticed and healed.
  *
- * Keeps the streams of all peers and what is known of the peers themselves. Sends nothing by itself: questions go out
- * through `ask`, results through `deliver`, `lost` and `peer`.
+ * Keeps the streams of all peers, what is known of the peers themselves, and what they have begun and not ended. Sends
+ * nothing by itself: questions go out through `ask`, results through `deliver`, `lost` and `peer`.
  *
- * Threads: the downlink thread; get_stats: any. */
+ * Threads: the downlink thread; get_stats, peers: any. */
 #ifndef WEFT_BRIDGE_DOWNLINK_H
 #define WEFT_BRIDGE_DOWNLINK_H
 
 #include "bridge/control.h"
+#include "bridge/open_work.h"
 #include "bridge/stream.h"
+#include "weft/peers.h"
 
 typedef struct weft__downlink weft__downlink;
 
@@ -31,6 +33,8 @@ typedef struct weft__downlink_ops {
     /* Sends a question; the answer comes back through weft__downlink_reply with that request. */
     void (*ask)(void *user, const weft__question *question);
     void (*peer)(void *user, const char *node, uint64_t epoch, bool up, const char *why);
+    /* The clock of a node is off by more than 5 s; ahead of ours if positive. */
+    void (*skewed)(void *user, const char *node, uint64_t epoch, int64_t skew_ms);
     /* A message was dropped for what it contains. */
     void (*dropped)(void *user, const char *node, const char *reason);
     /* A stream is forgotten because there are too many, or the topic is not wanted any more. NULL: nobody cares. */
@@ -45,6 +49,10 @@ typedef struct weft__downlink_opts {
     uint32_t give_up_ms;     /* holes that a node that is up, or was never seen, does not fill for so long are lost;
                                 0: 600,000. Those of a node that is away wait for it: 1,024 a stream */
     uint32_t streams_max;    /* 0: 65,536 */
+    uint32_t silent_ms;      /* a node that is not heard for so long is dead; 0: 17,000 */
+    bool closes_work;        /* what a dead node left open is closed by events made up here */
+    uint32_t dead_grace_ms;  /* after this; 0: 10,000 */
+    const weft_clock *clock; /* of the host, for its wall time; NULL: the system's */
     uint64_t first_request;  /* requests are numbered from here: apart from those of an earlier life */
     uint32_t taker;          /* which of those that share the node's name, below WEFT__TAKERS_MAX */
     int64_t since_ms;        /* the past is wanted too, from what was accepted then on (wall clock); 0: what comes */
@@ -58,14 +66,23 @@ void weft__downlink_destroy(weft__downlink *d);
 void weft__downlink_batch(weft__downlink *d, const char *sender, weft_topic topic, const uint8_t *bytes, size_t length,
                           int64_t now_ms);
 void weft__downlink_reply(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, int64_t now_ms);
-/* `known_before`: retained, on the first connection of this process: the node was there before we were. */
-void weft__downlink_live(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, bool known_before,
-                         int64_t now_ms);
+/* Where a live message comes from. */
+typedef enum weft__live_origin {
+    WEFT__LIVE_FRESH,    /* was published now */
+    WEFT__LIVE_BEFORE,   /* was retained, on the first connection of this process: the node was there before we were */
+    WEFT__LIVE_RETAINED, /* was retained, on a later one: no proof that the node lives */
+} weft__live_origin;
+
+/* length 0: what the node had retained was cleared. */
+void weft__downlink_live(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length,
+                         weft__live_origin origin, int64_t now_ms);
 void weft__downlink_beat(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, int64_t now_ms);
 /* The topics wanted from now on: what is known of the others is forgotten. */
 void weft__downlink_interest(weft__downlink *d, uint32_t topics, int64_t now_ms);
 /* A new connection: answers that were under way will not come. */
 void weft__downlink_connected(weft__downlink *d, int64_t now_ms);
+/* The connection is lost: nothing can be said of anybody's life. */
+void weft__downlink_cut(weft__downlink *d);
 void weft__downlink_tick(weft__downlink *d, int64_t now_ms);
 
 /* Goes on with a stream where an earlier life stopped: all up to high has been handled, but for the holes. Its topic
@@ -86,7 +103,10 @@ typedef struct weft__downlink_stats {
     uint64_t before_since;  /* events accepted before what was wanted */
     uint32_t peers;
     uint32_t open_gaps;
+    weft__open_work_stats work;
 } weft__downlink_stats;
 void weft__downlink_get_stats(weft__downlink *d, weft__downlink_stats *ret);
+/* As weft_bridge_peers. Threads: any. */
+size_t weft__downlink_peers(weft__downlink *d, weft_peer *ret, size_t max, int64_t now_ms);
 
 #endif

@@ -33,8 +33,10 @@ void weft__bridge_on_message(void *bridge, const char *topic, const uint8_t *pay
     weft__topic_parts parts;
     bool command = b->sends && weft__topic_parse(topic, &parts) == WEFT_OK && parts.tree == WEFT__TREE_CMD;
     weft__inbound *in = inbound_create(topic, payload, length);
-    if (in != NULL)
+    if (in != NULL) {
+        in->retained = retained;
         in->known_before = retained && atomic_load(&b->first_connection);
+    }
     if (in == NULL || weft__queue_push(command ? &b->commands : &b->inbound, &in->node, false) != WEFT_OK) {
         atomic_fetch_add(&b->dropped_overflow, 1);
         free(in);
@@ -122,6 +124,15 @@ static void on_peer(void *user, const char *node, uint64_t epoch, bool up, const
                   .kind = up ? WEFT_NOTICE_PEER_UP : WEFT_NOTICE_PEER_DOWN, .node = node, .epoch = epoch, .text = why});
 }
 
+static void on_skewed(void *user, const char *node, uint64_t epoch, int64_t skew_ms)
+{
+    weft__bridge_notice(user, &(weft_notice){.kind = WEFT_NOTICE_CLOCK_SKEW,
+                                             .node = node,
+                                             .epoch = epoch,
+                                             .count = (uint64_t)(skew_ms < 0 ? -skew_ms : skew_ms),
+                                             .text = skew_ms < 0 ? "behind" : "ahead"});
+}
+
 static void on_dropped(void *user, const char *node, const char *reason)
 {
     weft_bridge *b = user;
@@ -135,9 +146,20 @@ static void on_dropped(void *user, const char *node, const char *reason)
 
 weft_status weft__downlink_thread_prepare(weft_bridge *b)
 {
-    weft__downlink_opts opts = {.node = b->node, .hold_ms = b->opts.hold_ms, .first_request = b->wire.random >> 1};
-    weft__downlink_ops ops = {
-        .deliver = on_deliver, .lost = on_lost, .ask = on_ask, .peer = on_peer, .dropped = on_dropped, .user = b};
+    weft__downlink_opts opts = {.node = b->node,
+                                .hold_ms = b->opts.hold_ms,
+                                .silent_ms = b->opts.keep_alive_s * 1500 + 2000,
+                                .closes_work = true,
+                                .dead_grace_ms = b->opts.dead_grace_ms,
+                                .clock = b->clock,
+                                .first_request = b->wire.random >> 1};
+    weft__downlink_ops ops = {.deliver = on_deliver,
+                              .lost = on_lost,
+                              .ask = on_ask,
+                              .peer = on_peer,
+                              .skewed = on_skewed,
+                              .dropped = on_dropped,
+                              .user = b};
     return weft__downlink_create(&opts, &ops, &b->downlink);
 }
 
@@ -187,6 +209,13 @@ void weft__bridge_commands_take(weft_bridge *b)
     }
 }
 
+static weft__live_origin origin_of(const weft__inbound *in)
+{
+    if (in->known_before)
+        return WEFT__LIVE_BEFORE;
+    return in->retained ? WEFT__LIVE_RETAINED : WEFT__LIVE_FRESH;
+}
+
 static void message_take(weft_bridge *b, const weft__inbound *in, int64_t now)
 {
     weft__topic_parts parts;
@@ -194,6 +223,8 @@ static void message_take(weft_bridge *b, const weft__inbound *in, int64_t now)
         return;
     if (strcmp(parts.sender, b->node) == 0) {
         atomic_fetch_add(&b->dropped_own, parts.tree == WEFT__TREE_EVT);
+        if (parts.tree == WEFT__TREE_LIVE)
+            weft__bridge_note_own_live(b, in->payload, in->length);
         return;
     }
     switch (parts.tree) {
@@ -204,8 +235,9 @@ static void message_take(weft_bridge *b, const weft__inbound *in, int64_t now)
         weft__downlink_reply(b->downlink, parts.sender, in->payload, in->length, now);
         break;
     case WEFT__TREE_LIVE:
-        if (in->length > 0) /* an empty one clears what was retained */
-            weft__downlink_live(b->downlink, parts.sender, in->payload, in->length, in->known_before, now);
+        weft__downlink_live(b->downlink, parts.sender, in->payload, in->length, origin_of(in), now);
+        if (in->length == 0)
+            weft__bridge_note_cleared(b, parts.sender);
         break;
     case WEFT__TREE_BEAT:
         weft__downlink_beat(b->downlink, parts.sender, in->payload, in->length, now);
@@ -224,6 +256,8 @@ static void link_follow(weft_bridge *b)
         weft__downlink_interest(b->downlink, b->topics_followed = subscribed, weft__bridge_mono_ms(b));
     if (atomic_exchange(&b->downlink_connected, false))
         weft__downlink_connected(b->downlink, weft__bridge_mono_ms(b));
+    if (!atomic_load(&b->downlink_up))
+        weft__downlink_cut(b->downlink);
 }
 
 int64_t weft__downlink_turn(weft_bridge *b)

@@ -272,6 +272,7 @@ static weft_status connect_steps(weft_bridge *b, const char **reason)
     st = subscribe_fixed(b, UINT32_MAX);
     if (st == WEFT_OK) {
         atomic_store(&b->downlink_topics, wanted & ~topics_denied(b));
+        atomic_store(&b->downlink_up, true);
         atomic_store(&b->downlink_connected, true);
         st = topics_follow(b, wanted);
     }
@@ -293,6 +294,7 @@ static void connect_failed(weft_bridge *b, weft_status st, const char *reason)
         weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_CONNECT_FAILED, .status = st, .text = reason});
     b->wire.failure = st;
     memcpy(b->wire.failure_cause, cause, sizeof cause);
+    atomic_store(&b->downlink_up, false);
     connected_set(b, false, 0, st);
     retry_schedule(b, st);
 }
@@ -330,6 +332,7 @@ static void acks_forget(weft_bridge *b)
 static void connection_lost(weft_bridge *b, const char *why)
 {
     b->wire.up = false;
+    atomic_store(&b->downlink_up, false);
     b->link_ops->disconnect(b->link);
     atomic_store(&b->first_connection, false);
     acks_forget(b);
@@ -545,6 +548,8 @@ static void beat_send(weft_bridge *b)
     b->wire.beat_ms = now + BEAT_MS;
     if (!b->sends || b->opts.anonymous)
         return;
+    if (atomic_exchange(&b->own_live_wrong, false) && birth_publish(b) != WEFT_OK)
+        atomic_store(&b->link_down, true);
     weft__position positions[WEFT_TOPIC_MAX];
     weft__beat beat = {.node = b->node,
                        .epoch = atomic_load(&b->epoch),

@@ -171,6 +171,8 @@ static void session_touch(weft__node_state *state, const weft_event *event, weft
 
 void weft__node_state_add(weft__node_state *state, const weft_event *event)
 {
+    if ((event->flags & WEFT_FLAG_SYNTHETIC) != 0)
+        return;
     bool in_session = event->session_id != NULL && event->session_id[0] != '\0';
     if (event->type == WEFT_TOKEN_USAGE) {
         usage_add(state, &event->token_usage);

@@ -9,7 +9,7 @@ typedef struct weft__node_state weft__node_state;
 
 weft_status weft__node_state_create(weft__node_state **ret);
 void weft__node_state_destroy(weft__node_state *state);
-/* Counts one event of this node. */
+/* Counts one event of this node, unless somebody made it up (WEFT_FLAG_SYNTHETIC). */
 void weft__node_state_add(weft__node_state *state, const weft_event *event);
 /* Begins a new epoch: totals start from zero, live sessions stay. */
 void weft__node_state_begin_epoch(weft__node_state *state);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "weft/bridge.h"
+#include "weft/peers.h"
 #include "weft/schema.h"
 
 static size_t field_bytes(weft_field_kind kind)

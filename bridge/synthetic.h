@@ -1,5 +1,5 @@
 /* bridge/synthetic.h: events that an observer makes up about work it saw begin: its end when the node died, its
- * beginning again when the node was merely cut off. weft/bridge.h says what they carry. Threads: any. */
+ * beginning again when the node was merely cut off. weft/peers.h says what they carry. Threads: any. */
 #ifndef WEFT_BRIDGE_SYNTHETIC_H
 #define WEFT_BRIDGE_SYNTHETIC_H
 

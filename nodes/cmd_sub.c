@@ -102,7 +102,8 @@ static void on_lost(const weft_lost *lost, void *user)
 static void on_notice(const weft_notice *notice, void *user)
 {
     listener *l = user;
-    if (notice->kind == WEFT_NOTICE_PEER_UP || notice->kind == WEFT_NOTICE_PEER_DOWN)
+    if (notice->kind == WEFT_NOTICE_PEER_UP || notice->kind == WEFT_NOTICE_PEER_DOWN ||
+        notice->kind == WEFT_NOTICE_CLOCK_SKEW)
         return;
     if (notice->kind == WEFT_NOTICE_CONNECT_FAILED && notice->status == WEFT_REFUSED && !atomic_load(&l->connected)) {
         notice_say_refused("sub", notice, l->url);

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *or_else(const char *text, const char *fallback)
 {
@@ -87,6 +88,10 @@ void notice_log(const weft_notice *n, const char *url)
     case WEFT_NOTICE_JOURNAL_FAILED:
     case WEFT_NOTICE_JOURNAL_RECOVERED:
         log_journal(n);
+        break;
+    case WEFT_NOTICE_CLOCK_SKEW:
+        log_say(LOG_CLOCK_SKEW, "the clock of %s is %" PRIu64 " ms %s ours; expiry and times across hosts suffer",
+                or_else(n->node, "?"), n->count, strcmp(or_else(n->text, ""), "behind") == 0 ? "behind" : "ahead of");
         break;
     case WEFT_NOTICE_EPOCH_CHANGED:
         log_say(LOG_EPOCH_CHANGED,

@@ -29,7 +29,7 @@ typedef struct host {
     bool replayed[SEQS_MAX];
     size_t lost_reports;
     weft_lost lost;
-    unsigned notices[WEFT_NOTICE_EPOCH_CHANGED + 1];
+    unsigned notices[64];
 } host;
 
 static inline weft_status on_event(const weft_event *event, void *user)

@@ -2,6 +2,7 @@
 #include "bridge/open_work.h"
 #include "support/fake_clock.h"
 #include "support/suite.h"
+#include "weft/peers.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -18,17 +18,13 @@ extern "C" {
 
 typedef struct weft_bridge weft_bridge;
 
-/* Attributes of events made up here (WEFT_FLAG_SYNTHETIC): why an end was, and why it is taken back. */
-#define WEFT_ATTRIBUTE_CLOSED     "weft.closed"
-#define WEFT_ATTRIBUTE_STILL_OPEN "weft.still_open"
-
 typedef enum weft_notice_kind {
     WEFT_NOTICE_CONNECTED,
     WEFT_NOTICE_DISCONNECTED,      /* status and text say why; reconnects by itself */
     WEFT_NOTICE_CONNECT_FAILED,    /* told once per cause until it changes */
     WEFT_NOTICE_FENCED,            /* a newer process holds the node name; the bridge has stopped for good */
     WEFT_NOTICE_PEER_UP,           /* node, epoch */
-    WEFT_NOTICE_PEER_DOWN,         /* node, epoch; text "goodbye" or "lost" */
+    WEFT_NOTICE_PEER_DOWN,         /* node, epoch; text "goodbye", "lost", "silent" or "forgotten" */
     WEFT_NOTICE_MESSAGE_DROPPED,   /* malformed or foreign; text is the reason; at most one a minute */
     WEFT_NOTICE_PUBLISH_REFUSED,   /* the broker's access rules deny what we publish; text says to which topics; told
                                       once until it is allowed. Events wait in the journal, all else goes on */
@@ -38,6 +34,7 @@ typedef enum weft_notice_kind {
     WEFT_NOTICE_JOURNAL_FAILED,    /* a write failed; publishes are refused until one succeeds again */
     WEFT_NOTICE_JOURNAL_RECOVERED,
     WEFT_NOTICE_EPOCH_CHANGED, /* the retained epoch was ahead of the clock */
+    WEFT_NOTICE_CLOCK_SKEW,    /* node, epoch; count: ms that its clock is off, over 5 s; text "ahead" or "behind" */
 } weft_notice_kind;
 
 /* "connected", "fenced" …; total. */
@@ -65,10 +62,11 @@ typedef struct weft_bridge_opts {
     const char *ca_file;
     const char *cert_file;
     const char *key_file;
-    bool listen_only; /* no journal, no birth; `node` only addresses replies, made up if NULL */
-    bool anonymous;   /* sends, but without birth, will, beat and state: for a process of seconds */
-    bool json_tap;    /* also publishes each event as JSON under json/…, QoS 0 */
-    uint32_t hold_ms; /* how long events after a gap wait for it to be healed; 0: 2,000 */
+    bool listen_only;       /* no journal, no birth; `node` only addresses replies, made up if NULL */
+    bool anonymous;         /* sends, but without birth, will, beat and state: for a process of seconds */
+    bool json_tap;          /* also publishes each event as JSON under json/…, QoS 0 */
+    uint32_t hold_ms;       /* how long events after a gap wait for it to be healed; 0: 2,000 */
+    uint32_t dead_grace_ms; /* how long what a dead node left open stays so (weft/peers.h); 0: 10,000 */
     void (*on_notice)(const weft_notice *notice,
                       void *user);                    /* one at a time, on threads of the bridge; must not block */
     void (*on_written)(uint64_t receipt, void *user); /* all publishes up to this receipt are in the journal */
@@ -159,6 +157,10 @@ typedef struct weft_bridge_stats {
     uint32_t denied_subscriptions;            /* how many subscriptions it denies now */
     uint32_t peers;
     uint32_t open_gaps;
+    uint64_t open_work;           /* what other nodes have begun and not ended, as far as it is followed */
+    uint64_t closed_events;       /* ends made up for dead nodes; in no other figure here */
+    uint64_t reopened_events;     /* of which taken back */
+    uint64_t open_work_forgotten; /* no longer followed: at a bound, or without memory */
 } weft_bridge_stats;
 
 void weft_bridge_get_stats(weft_bridge *b, weft_bridge_stats *ret);
