@@ -129,6 +129,8 @@ void event_print(const weft_event *event, weft_text *out)
         print_named(out, event->attributes[i].key, event->attributes[i].value);
     if (event->flags & WEFT_FLAG_REPLAYED)
         weft_text_printf(out, " (replayed)");
+    if (event->flags & WEFT_FLAG_SYNTHETIC)
+        weft_text_printf(out, " (synthetic)");
     weft_text_printf(out, "\n");
 }
 

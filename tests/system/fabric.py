@@ -188,9 +188,19 @@ class Fabric:
 
 
 def events(process):
-    """The events that a subscriber has printed, without the markers."""
+    """The events that a subscriber has printed, without the markers and what it made up when a node died."""
     process.parsed += map(json.loads, process.lines()[len(process.parsed):])
-    return [event for event in process.parsed if event.get("sessionId") != "marker"]
+    return [event for event in process.parsed if event.get("sessionId") != "marker" and not is_synthetic(event)]
+
+
+def is_synthetic(event):
+    return int(event.get("flags", 0)) & 2 != 0
+
+
+def synthetic(process):
+    """What a subscriber has made up, because a node died or came back."""
+    events(process)
+    return [event for event in process.parsed if is_synthetic(event)]
 
 
 def sessions(process):
