@@ -165,6 +165,21 @@ weft_status weft__downlink_thread_prepare(weft_bridge *b)
 
 /* ---- the downlink thread ---- */
 
+static void replay_put(weft_bridge *b, const char *from, const weft__command *command)
+{
+    weft__replay_request request = {.taker = command->replay.taker,
+                                    .epoch = command->replay.epoch,
+                                    .topic = command->replay.topic,
+                                    .from_seq = command->replay.from_seq,
+                                    .to_seq = command->replay.to_seq,
+                                    .max_messages = command->replay.max_messages,
+                                    .since_ms = command->replay.since_ms};
+    weft__name_copy(request.to, from);
+    weft__name_copy(request.request_id, command->request_id);
+    if (weft__replay_desk_put(b->replay_desk, &request) != WEFT_OK) /* the asker asks again */
+        atomic_fetch_add(&b->control_dropped, 1);
+}
+
 static void command_take(weft_bridge *b, const weft__topic_parts *parts, const weft__inbound *in)
 {
     weft__command *command;
@@ -173,26 +188,13 @@ static void command_take(weft_bridge *b, const weft__topic_parts *parts, const w
         on_dropped(b, parts->sender, reason != NULL ? reason : "malformed command");
         return;
     }
-    weft__replay *replay = NULL;
     bool foreign = command->from != NULL && command->from[0] != '\0' && strcmp(command->from, parts->sender) != 0;
     if (foreign)
         on_dropped(b, parts->sender, "the payload names another node than the topic");
     bool ours = !foreign && strcmp(parts->to, b->node) == 0 && strcmp(parts->word, "replay") == 0;
     if (ours && command->has_replay && command->replay.from_seq > 0 &&
         strlen(command->request_id) <= WEFT_NAME_MAX_BYTES)
-        replay = calloc(1, sizeof *replay);
-    if (replay != NULL) {
-        weft__name_copy(replay->to, parts->sender);
-        weft__name_copy(replay->request_id, command->request_id);
-        replay->epoch = command->replay.epoch;
-        replay->topic = command->replay.topic;
-        replay->from_seq = command->replay.from_seq;
-        replay->to_seq = command->replay.to_seq;
-        replay->max_messages = command->replay.max_messages;
-        replay->node.bytes = sizeof *replay;
-        if (weft__queue_push(&b->replays, &replay->node, false) != WEFT_OK)
-            free(replay); /* the asker asks again */
-    }
+        replay_put(b, parts->sender, command);
     free(command);
 }
 
