@@ -21,7 +21,6 @@
 #include "bridge/ledger.h"
 #include "bridge/link.h"
 #include "bridge/node_state.h"
-#include "bridge/replay_desk.h"
 #include "bridge/topic_map.h"
 #include "bridge/uplink.h"
 #include "weft/bridge.h"
@@ -63,6 +62,17 @@ typedef struct weft__ack {
     weft_status status;
 } weft__ack;
 
+typedef struct weft__replay {
+    weft__node node;
+    char to[WEFT_NAME_MAX_BYTES + 1];
+    char request_id[WEFT_NAME_MAX_BYTES + 1];
+    uint64_t epoch;
+    weft_topic topic;
+    uint64_t from_seq;
+    uint64_t to_seq;
+    uint32_t max_messages;
+} weft__replay;
+
 /* Something to be done on the journal thread while the caller waits. */
 typedef struct weft__call {
     weft__node node;
@@ -71,6 +81,14 @@ typedef struct weft__call {
     weft_status status;
     bool done; /* [mutex] */
 } weft__call;
+
+/* What this process has asked all or some nodes for. */
+typedef struct weft__account_ask {
+    uint64_t number;
+    char request_id[32];
+    weft_account_fn on_account; /* NULL: nothing yet */
+    void *user;
+} weft__account_ask;
 
 /* Groups that have left the intake and are not in the journal yet. */
 typedef struct weft__unwritten {
@@ -156,7 +174,7 @@ struct weft_bridge {
     weft__intake intake;
     weft__ledger ledger;
     weft__uplink *uplink;
-    weft__queue inbound, deliveries, control, taps, acks, commands, calls;
+    weft__queue inbound, deliveries, control, taps, acks, commands, replays, calls;
 
     /* journal thread */
     weft__journal *journal; /* replaced under journal_mutex; sync and checkpoint: the sync thread, under it */
@@ -165,7 +183,6 @@ struct weft_bridge {
     weft__unwritten unwritten;
     bool journal_damaged; /* found while reading: opened anew before anything else */
     int64_t reopen_ms;    /* not before */
-    weft__replay_desk *replay_desk;
     weft__node_state *state;
     bool state_changed;
     int64_t state_sent_ms;
@@ -219,8 +236,7 @@ struct weft_bridge {
     atomic_bool deliver_stopping, downlink_stopping;
     atomic_bool deliver_dropping; /* the time for handlers is up */
     _Atomic uint64_t dropped_own, dropped_overflow, control_dropped, connects;
-    _Atomic int64_t dropped_notice_ms;
-    atomic_bool answers_wait;   /* for room among the control messages */
+    _Atomic int64_t dropped_notice_ms, unaccounted_notice_ms;
     _Atomic size_t payload_max; /* what the broker takes */
 
     pthread_mutex_t mutex;
@@ -239,6 +255,7 @@ struct weft_bridge {
     int64_t written_row; /* newest row id */
     weft_status journal_status;
     unsigned flush_waiters;
+    weft__account_ask account_ask;
 
     char forgetting[WEFT_NAME_MAX_BYTES + 1]; /* whose clearing is waited for; empty: nobody's */
 
@@ -252,9 +269,8 @@ int64_t weft__link_turn(weft_bridge *b);
 int64_t weft__downlink_turn(weft_bridge *b);
 int64_t weft__deliver_turn(weft_bridge *b);
 
-/* What a turn of the journal thread does beside writing; there is a journal. Returns when it wants to be called again,
- * in ms. */
-int64_t weft__journal_service(weft_bridge *b);
+/* What a turn of the journal thread does beside writing; there is a journal. */
+void weft__journal_service(weft_bridge *b);
 void weft__journal_service_finish(weft_bridge *b);
 
 /* "appended" …; total. */
@@ -275,6 +291,12 @@ void weft__bridge_note_own_live(weft_bridge *b, const uint8_t *bytes, size_t len
 /* Reads the commands of others that have come. Runs on the journal thread: slow handlers must not keep a node from
  * healing others. */
 void weft__bridge_commands_take(weft_bridge *b);
+
+/* Answers somebody who asks for this node's account. */
+void weft__account_answer(weft_bridge *b, const char *to, const char *request_id);
+/* Whether a reply is the answer to such a question; and takes it. */
+bool weft__account_asked(const char *request_id);
+void weft__account_take(weft_bridge *b, const char *sender, const uint8_t *bytes, size_t length);
 
 /* Opens the journal, tells of a damaged one. */
 weft_status weft__bridge_journal_open(weft_bridge *b, weft__journal **ret, const char **reason);

@@ -5,10 +5,10 @@ static void stats_of_uplink(weft_bridge *b, weft_bridge_stats *ret)
 {
     uint64_t totals[WEFT__LEDGER_COLUMNS];
     weft__ledger_totals(&b->ledger, totals);
-    pthread_mutex_lock(&b->intake.mutex);
-    ret->published = b->intake.events;
-    ret->refused_full = b->intake.refused;
-    pthread_mutex_unlock(&b->intake.mutex);
+    weft__published published;
+    weft__intake_published(&b->intake, &published);
+    ret->published = published.all;
+    ret->refused_full = published.refused;
     ret->written = totals[WEFT__LEDGER_WRITTEN];
     ret->sent_events = totals[WEFT__LEDGER_SENT];
     ret->sent_messages = weft__uplink_sent_messages(b->uplink);
@@ -37,12 +37,12 @@ void weft_bridge_get_stats(weft_bridge *b, weft_bridge_stats *ret)
     *ret = (weft_bridge_stats){.epoch = atomic_load(&b->epoch),
                                .connects = atomic_load(&b->connects),
                                .received_messages = down.received_messages,
-                               .received_events = down.received_events,
+                               .received_events = down.streams.received,
                                .delivered_events = down.streams.delivered,
                                .duplicates = down.streams.duplicates,
                                .gaps = down.streams.gaps,
                                .healed_events = down.streams.healed,
-                               .lost_reports = down.streams.lost,
+                               .lost_reports = down.streams.lost_reports,
                                .dropped_malformed = down.dropped_malformed,
                                .dropped_corrupt = down.dropped_corrupt,
                                .dropped_foreign = down.dropped_foreign,

@@ -121,6 +121,9 @@ static bool store_one(const weft__binding *b, const char *ours, char *wire)
     case WEFT__BIND_TOPIC:
         *(uint32_t *)wire = weft_topic_number((weft_topic) * (const uint32_t *)ours);
         return *(uint32_t *)wire != 0;
+    case WEFT__BIND_TOPIC_OR_NONE:
+        *(uint32_t *)wire = *(const uint32_t *)ours != 0 ? weft_topic_number((weft_topic) * (const uint32_t *)ours) : 0;
+        return true;
     case WEFT__BIND_TIME:
         memcpy(wire, ours, sizeof(uint64_t));
         return *(const int64_t *)ours >= 0;
@@ -183,6 +186,9 @@ static weft_status load_one(const weft__binding *b, char *ours, const char *wire
         return load_limited(b, (uint32_t *)ours, *(const uint32_t *)wire);
     case WEFT__BIND_TOPIC:
         return load_topic((weft_topic *)ours, *(const uint32_t *)wire);
+    case WEFT__BIND_TOPIC_OR_NONE:
+        *(weft_topic *)ours = 0;
+        return *(const uint32_t *)wire != 0 ? load_topic((weft_topic *)ours, *(const uint32_t *)wire) : WEFT_OK;
     case WEFT__BIND_TIME:
         memcpy(ours, wire, sizeof(uint64_t));
         return *(const int64_t *)ours >= 0 ? WEFT_OK : WEFT_MALFORMED;

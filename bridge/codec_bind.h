@@ -21,6 +21,7 @@ typedef enum weft__bind_kind {
     WEFT__BIND_LEVEL, /* at most limit, more is limit: priorities are ordered */
     WEFT__BIND_CAUSE, /* at most limit, more is 0: a newer version knows more causes */
     WEFT__BIND_TOPIC, /* a bit here, a number there */
+    WEFT__BIND_TOPIC_OR_NONE,
 } weft__bind_kind;
 
 typedef struct weft__binding {

@@ -1,6 +1,7 @@
 /* bridge/codec_record.c: see codec_record.h. */
 #include "bridge/codec_record.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,8 +184,9 @@ static weft_status list_move(const weft__list *list, void *ours, const ProtobufC
     for (size_t i = 0; i < count; i++) {
         union {
             max_align_t align;
-            char bytes[128];
+            char bytes[512];
         } scratch = {.bytes = ""};
+        assert(list->item->bytes <= sizeof scratch);
         weft_status st = weft__record_load(list->item, &scratch, messages[i], reason);
         if (st == WEFT_UNSUPPORTED)
             continue;
@@ -231,6 +233,7 @@ static weft_status record_lay_out(const weft__record *record, const ProtobufCMes
         max_align_t align;
         char bytes[256];
     } scratch = {.bytes = ""};
+    assert(record->bytes <= sizeof scratch);
     layout l = {0};
     (void)layout_take(&l, record->bytes);
     weft_status st = record_move(record, &scratch, wire, &l, reason);

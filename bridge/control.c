@@ -290,6 +290,59 @@ weft_status weft__command_decode(const uint8_t *bytes, size_t length, weft__comm
     return weft__record_decode(&weft__command_record, bytes, length, (void **)ret, reason);
 }
 
+/* ---- accounts ---- */
+
+static const weft__binding stream_account_bindings[] = {
+    WEFT__BIND(STRING, weft_stream_account, Weft__V1__StreamAccount, node),
+    WEFT__BIND(U64, weft_stream_account, Weft__V1__StreamAccount, epoch),
+    WEFT__BIND(TOPIC_OR_NONE, weft_stream_account, Weft__V1__StreamAccount, topic),
+    WEFT__BIND(BOOL, weft_stream_account, Weft__V1__StreamAccount, own),
+    WEFT__BIND(BOOL, weft_stream_account, Weft__V1__StreamAccount, based),
+    WEFT__BIND(BOOL, weft_stream_account, Weft__V1__StreamAccount, before_known),
+    WEFT__BIND(I64, weft_stream_account, Weft__V1__StreamAccount, unaccounted),
+#define X(name) WEFT__BIND(U64, weft_stream_account, Weft__V1__StreamAccount, name),
+    WEFT_ACCOUNT_MAP(X)
+#undef X
+};
+
+/* Late senders of what was dropped share the name "-". */
+static const char *stream_account_complaint(const void *ours)
+{
+    const weft_stream_account *account = ours;
+    bool named = account->node == NULL || weft_name_valid(account->node) || strcmp(account->node, "-") == 0;
+    return named ? NULL : "node";
+}
+
+static const weft__record stream_account_record = {
+    .name = "streams",
+    .wire = &weft__v1__stream_account__descriptor,
+    .bytes = sizeof(weft_stream_account),
+    .bindings = stream_account_bindings,
+    .binding_count = COUNT(stream_account_bindings),
+    .complaint = stream_account_complaint,
+};
+
+#define ACCOUNT(kind, member)                                                                                          \
+    {                                                                                                                  \
+#member, WEFT__BIND_##kind, 0, offsetof(weft__reply, account.member), offsetof(Weft__V1__Account, member)      \
+    }
+static const weft__binding account_bindings[] = {
+    ACCOUNT(U64, epoch),       ACCOUNT(BOOL, listener), ACCOUNT(BOOL, truncated), ACCOUNT(U64, dropped_overflow),
+    ACCOUNT(U64, dropped_own), ACCOUNT(U64, refused),
+};
+
+static const weft__record account_record = {
+    .name = "account",
+    .wire = &weft__v1__account__descriptor,
+    .bytes = sizeof(weft__reply),
+    .bindings = account_bindings,
+    .binding_count = COUNT(account_bindings),
+    .complaint = no_complaint,
+};
+
+static const weft__part account_part = {&account_record, offsetof(weft__reply, has_account),
+                                        offsetof(Weft__V1__Reply, account)};
+
 /* ---- reply ---- */
 
 static const weft__binding reply_bindings[] = {
@@ -309,6 +362,8 @@ static const weft__blob reply_blob = {offsetof(weft__reply, batch), offsetof(wef
 static const weft__list reply_lists[] = {
     {&weft__lost_record, offsetof(weft__reply, lost), offsetof(weft__reply, lost_count),
      offsetof(Weft__V1__Reply, lost), offsetof(Weft__V1__Reply, n_lost)},
+    {&stream_account_record, offsetof(weft__reply, account.streams), offsetof(weft__reply, account.stream_count),
+     offsetof(Weft__V1__Reply, streams), offsetof(Weft__V1__Reply, n_streams)},
 };
 
 static const char *reply_complaint(const void *ours)
@@ -326,6 +381,7 @@ const weft__record weft__reply_record = {
     .binding_count = COUNT(reply_bindings),
     .lists = reply_lists,
     .list_count = COUNT(reply_lists),
+    .part = &account_part,
     .blob = &reply_blob,
     .complaint = reply_complaint,
 };
@@ -333,6 +389,17 @@ const weft__record weft__reply_record = {
 weft_status weft__reply_encode(const weft__reply *m, uint8_t **ret, size_t *ret_bytes)
 {
     return weft__record_encode(&weft__reply_record, m, ret, ret_bytes);
+}
+
+/* What the message says only once. */
+static void account_complete(weft__reply *reply)
+{
+    reply->account.node = reply->node;
+    reply->account.last = reply->last;
+    weft_stream_account *streams = (weft_stream_account *)(uintptr_t)reply->account.streams; /* in our own block */
+    for (size_t i = 0; i < reply->account.stream_count; i++)
+        if (streams[i].node == NULL)
+            streams[i].node = reply->node;
 }
 
 weft_status weft__reply_decode(const uint8_t *bytes, size_t length, weft__reply **ret, const char **reason)
@@ -344,6 +411,7 @@ weft_status weft__reply_decode(const uint8_t *bytes, size_t length, weft__reply 
     weft_lost *lost = (weft_lost *)(uintptr_t)reply->lost; /* in our own block */
     for (size_t i = 0; i < reply->lost_count; i++)
         lost[i].node = reply->node;
+    account_complete(reply);
     *ret = reply;
     return WEFT_OK;
 }

@@ -5,7 +5,7 @@
 #ifndef WEFT_BRIDGE_CONTROL_H
 #define WEFT_BRIDGE_CONTROL_H
 
-#include "weft/wire.h"
+#include "weft/account.h"
 
 /* Epochs are ms since 1970, or a little beyond somebody's: a live, state or beat message with one after the year 2248
  * is junk, and nobody goes beyond it. */
@@ -106,6 +106,8 @@ typedef struct weft__reply {
     const char *error;
     uint64_t last_seq;
     uint64_t skipped_seq;
+    bool has_account;
+    weft_account account; /* its last is the reply's */
 } weft__reply;
 
 weft_status weft__live_encode(const weft__live *m, uint8_t **ret, size_t *ret_bytes);

@@ -42,27 +42,28 @@ struct weft__downlink {
     weft__moment wanted[WEFT_TOPIC_MAX]; /* since when */
     weft__asks asks;
     weft__stream *changed;
-    bool in_answer;            /* the events taken now come from an answer */
-    size_t next_bucket;        /* where the next tick begins, so that all streams come to ask */
-    uint64_t uses;             /* counts what uses a stream */
-    weft__downlink_stats live; /* this thread's */
-    pthread_mutex_t mutex;
-    weft__downlink_stats shown; /* [mutex] copy of live for other threads */
+    bool in_answer;             /* the events taken now come from an answer */
+    size_t next_bucket;         /* where the next tick begins, so that all streams come to ask */
+    uint64_t uses;              /* counts what uses a stream */
+    weft__downlink_stats live;  /* this thread's */
+    bool differs;               /* some stream's account does not add up, and that has not been said */
+    pthread_mutex_t mutex;      /* a leaf; writing `buckets` and the lists in them, too */
+    weft__downlink_stats shown; /* [mutex] copy of live for other threads; so is `shown` of each stream */
+    weft__drops drops;          /* [mutex] */
 };
 
-static void stream_deliver(void *user, const weft_event *event, bool late)
+static bool stream_deliver(void *user, const weft_event *event, bool late)
 {
     weft__downlink *d = user;
     if (d->opts.since_ms != 0 && event->accepted_ms != 0 && event->accepted_ms < d->opts.since_ms - WEFT__SKEW_MS) {
-        d->live.streams.delivered--;
         d->live.before_since++;
-        return;
+        return false;
     }
     if (d->opts.closes_work)
         weft__lives_see(&d->lives, event, d->now_ms);
     if (!late && !(d->in_answer && d->opts.past_marked)) {
         d->ops.deliver(d->ops.user, event);
-        return;
+        return true;
     }
     weft_event marked = *event;
     marked.keeper = NULL;
@@ -70,6 +71,7 @@ static void stream_deliver(void *user, const weft_event *event, bool late)
     const weft_event *kept = weft_event_keep(&marked);
     d->ops.deliver(d->ops.user, kept != NULL ? kept : event);
     weft_event_release(kept);
+    return true;
 }
 
 static void stream_lost(void *user, const weft_lost *lost)
@@ -148,11 +150,34 @@ static void stream_note_change(weft__downlink *d, weft__stream *s)
     d->changed = s;
 }
 
-/* Takes it out of its bucket and all lists, and frees it. */
+static void counts_move(weft__stream_counts *total, const weft__stream_counts *now, weft__stream_counts *before)
+{
+    enum { COUNTS = sizeof *total / sizeof(uint64_t) };
+    uint64_t *sums = (uint64_t *)total, *olds = (uint64_t *)before;
+    const uint64_t *news = (const uint64_t *)now;
+    for (size_t i = 0; i < COUNTS; i++) {
+        sums[i] += news[i] - olds[i];
+        olds[i] = news[i];
+    }
+}
+
+static void stream_show_locked(weft__downlink *d, weft__stream *s)
+{
+    if (!s->unshown)
+        return;
+    counts_move(&d->live.streams, &s->counts, &s->counted);
+    d->differs = d->differs || s->unaccounted != s->complained;
+    weft__stream_show(s);
+}
+
+/* Takes it out of its bucket and all lists, and frees it. What it counted stays in the totals. */
 static void stream_drop(weft__downlink *d, weft__stream **at)
 {
     weft__stream *s = *at;
+    pthread_mutex_lock(&d->mutex);
+    stream_show_locked(d, s);
     *at = s->next;
+    pthread_mutex_unlock(&d->mutex);
     d->stream_count--;
     weft__asks_end(&d->asks, s);
     if (d->ops.forgot != NULL)
@@ -209,8 +234,11 @@ static weft__stream *stream_add(weft__downlink *d, const char *node, uint64_t ep
         return NULL;
     }
     weft__stream **bucket = &d->buckets[stream_bucket(node, epoch, topic)];
+    pthread_mutex_lock(&d->mutex);
     s->next = *bucket;
     *bucket = s;
+    weft__stream_show(s);
+    pthread_mutex_unlock(&d->mutex);
     d->stream_count++;
     s->used = ++d->uses;
     return s;
@@ -289,7 +317,7 @@ static void stream_give_up(weft__downlink *d, weft__stream *s)
                           &(weft_lost){.from_seq = s->holes.items[0].from,
                                        .to_seq = s->holes.items[0].to,
                                        .reason = WEFT_LOST_UNREACHABLE},
-                          &d->stream_ops, &d->live.streams);
+                          &d->stream_ops);
     weft__asks_end(&d->asks, s);
     stream_note_change(d, s);
 }
@@ -306,7 +334,7 @@ static bool stream_is_hopeless(const weft__downlink *d, const weft__stream *s, i
 static void stream_tick(weft__downlink *d, weft__stream *s, int64_t now_ms)
 {
     if (s->suspected != 0 || s->hold_until_ms != 0) {
-        weft__stream_tick(s, now_ms, d->opts.hold_ms, &d->stream_ops, &d->live.streams);
+        weft__stream_tick(s, now_ms, d->opts.hold_ms, &d->stream_ops);
         stream_note_change(d, s);
     }
     if (s->ask.request != 0 && now_ms >= s->ask.deadline_ms)
@@ -314,7 +342,32 @@ static void stream_tick(weft__downlink *d, weft__stream *s, int64_t now_ms)
     if (stream_is_hopeless(d, s, now_ms))
         stream_give_up(d, s);
     stream_ask(d, s, now_ms);
+    if (s->unshown)
+        weft__stream_account_check(s);
     d->live.open_gaps += (uint32_t)s->holes.count;
+}
+
+/* Says what does not add up, once a change. */
+static void accounts_complain(weft__downlink *d)
+{
+    d->differs = false;
+    for (size_t i = 0; i < STREAM_BUCKETS; i++)
+        for (weft__stream *s = d->buckets[i]; s != NULL; s = s->next)
+            if (s->unaccounted != s->complained) {
+                s->complained = s->unaccounted;
+                if (s->unaccounted != 0)
+                    d->ops.unaccounted(d->ops.user, s->node, s->epoch, s->topic, s->unaccounted);
+            }
+}
+
+static void accounts_show(weft__downlink *d)
+{
+    pthread_mutex_lock(&d->mutex);
+    for (size_t i = 0; i < STREAM_BUCKETS; i++)
+        for (weft__stream *s = d->buckets[i]; s != NULL; s = s->next)
+            stream_show_locked(d, s);
+    d->shown = d->live;
+    pthread_mutex_unlock(&d->mutex);
 }
 
 void weft__downlink_tick(weft__downlink *d, int64_t now_ms)
@@ -333,9 +386,9 @@ void weft__downlink_tick(weft__downlink *d, int64_t now_ms)
     weft__lives_tick(&d->lives, now_ms);
     weft__open_work_get_stats(d->lives.work, &d->live.work);
     d->live.peers = (uint32_t)d->lives.peers.up;
-    pthread_mutex_lock(&d->mutex);
-    d->shown = d->live;
-    pthread_mutex_unlock(&d->mutex);
+    accounts_show(d);
+    if (d->differs)
+        accounts_complain(d);
 }
 
 void weft__downlink_connected(weft__downlink *d, int64_t now_ms)
@@ -356,10 +409,27 @@ void weft__downlink_cut(weft__downlink *d)
 
 /* ---- events ---- */
 
-static void message_drop(weft__downlink *d, const char *sender, weft_status why, const char *reason)
+static void drop_count(weft__downlink *d, const char *sender, weft_topic topic, weft__drop_reason reason)
 {
-    *(why == WEFT_CORRUPT ? &d->live.dropped_corrupt : &d->live.dropped_malformed) += 1;
+    pthread_mutex_lock(&d->mutex);
+    weft__drops_add(&d->drops, sender, topic, reason);
+    pthread_mutex_unlock(&d->mutex);
+}
+
+static void message_drop(weft__downlink *d, const char *sender, weft_topic topic, weft_status why, const char *reason)
+{
+    drop_count(d, sender, topic, why == WEFT_CORRUPT ? WEFT__DROP_CORRUPT : WEFT__DROP_MALFORMED);
     d->ops.dropped(d->ops.user, sender, reason != NULL ? reason : weft_status_text(why));
+}
+
+void weft__downlink_drop(weft__downlink *d, const char *sender, weft_status why, const char *reason)
+{
+    if (why != WEFT_OK) {
+        message_drop(d, sender, 0, why, reason);
+        return;
+    }
+    drop_count(d, sender, 0, WEFT__DROP_FOREIGN);
+    d->ops.dropped(d->ops.user, sender, reason);
 }
 
 /* Decodes a batch and holds it against where it came from. */
@@ -370,14 +440,14 @@ static weft_batch *batch_verify(weft__downlink *d, const char *sender, weft_topi
     const char *reason = NULL;
     weft_status st = weft_batch_decode(bytes, length, &batch, &reason);
     if (st != WEFT_OK) {
-        message_drop(d, sender, st, reason);
+        message_drop(d, sender, topic, st, reason);
         return NULL;
     }
     if (strcmp(batch->node, sender) != 0) {
-        d->live.dropped_foreign++;
+        drop_count(d, sender, topic, WEFT__DROP_FOREIGN);
         d->ops.dropped(d->ops.user, sender, "the payload names another node than the topic");
     } else if (batch->topic != 0 && batch->topic != topic) {
-        message_drop(d, sender, WEFT_MALFORMED, "events of another topic than the message's");
+        message_drop(d, sender, topic, WEFT_MALFORMED, "events of another topic than the message's");
     } else {
         return batch;
     }
@@ -391,12 +461,11 @@ static void batch_take(weft__downlink *d, weft__stream *s, const weft_batch *bat
     d->now_ms = now_ms;
     if (peer != NULL)
         weft__lives_hear(&d->lives, peer, batch->epoch, now_ms);
-    d->live.received_events += batch->event_count;
     if (batch->event_count > 0)
         weft__stream_take(s, batch->prev_seq, batch->events, batch->event_count, now_ms, d->opts.hold_ms,
-                          &d->stream_ops, &d->live.streams);
+                          &d->stream_ops);
     for (size_t i = 0; i < batch->lost_count; i++)
-        weft__stream_lose(s, &batch->lost[i], &d->stream_ops, &d->live.streams);
+        weft__stream_lose(s, &batch->lost[i], &d->stream_ops);
     stream_note_change(d, s);
 }
 
@@ -433,14 +502,14 @@ static void answer_settle(weft__downlink *d, weft__stream *s, const weft__reply 
         lost.from_seq = lost.from_seq < ask.from ? ask.from : lost.from_seq;
         lost.to_seq = lost.to_seq > ask.to ? ask.to : lost.to_seq;
         if (!open_ended || lost.to_seq <= SEQ_MAX)
-            weft__stream_lose(s, &lost, &d->stream_ops, &d->live.streams);
+            weft__stream_lose(s, &lost, &d->stream_ops);
     }
     uint64_t covered = reply->covered_to_seq < ask.to ? reply->covered_to_seq : ask.to;
     if (!open_ended || covered <= SEQ_MAX)
-        weft__stream_settle(s, ask.from, covered, &d->stream_ops, &d->live.streams);
+        weft__stream_settle(s, ask.from, covered, &d->stream_ops);
     s->endless = s->endless && !open_ended;
     if (open_ended && reply->last_seq <= SEQ_MAX)
-        weft__stream_reach(s, reply->last_seq, now_ms, d->opts.hold_ms, &d->stream_ops, &d->live.streams);
+        weft__stream_reach(s, reply->last_seq, now_ms, d->opts.hold_ms, &d->stream_ops);
 }
 
 static void answer_finish(weft__downlink *d, weft__stream *s, const weft__reply *reply, int64_t now_ms)
@@ -481,9 +550,9 @@ static void answer_take(weft__downlink *d, weft__stream *s, const weft__reply *r
     s->ask.next_index = reply->index + 1;
     s->ask.deadline_ms = now_ms + d->opts.ask_timeout_ms;
     weft__stream_hold_on(s, now_ms, d->opts.hold_ms);
-    if (!s->ask.broken && d->opts.since_ms != 0 && reply->skipped_seq >= s->ask.from && reply->skipped_seq <= SEQ_MAX)
+    if (d->opts.since_ms != 0 && reply->skipped_seq >= s->ask.from && reply->skipped_seq <= SEQ_MAX)
         weft__stream_settle(s, s->ask.from, reply->skipped_seq < s->ask.to ? reply->skipped_seq : s->ask.to,
-                            &d->stream_ops, &d->live.streams);
+                            &d->stream_ops);
     if (reply->batch != NULL)
         answer_take_batch(d, s, reply, now_ms);
     if (reply->last)
@@ -497,13 +566,13 @@ void weft__downlink_reply(weft__downlink *d, const char *sender, const uint8_t *
     const char *reason = NULL;
     weft_status st = weft__reply_decode(bytes, length, &reply, &reason);
     if (st != WEFT_OK) {
-        message_drop(d, sender, st, reason);
+        message_drop(d, sender, 0, st, reason);
         return;
     }
     d->live.received_messages++;
     weft__stream *s = weft__asks_find(&d->asks, sender, reply->request_id);
     if (strcmp(reply->node, sender) != 0)
-        d->live.dropped_foreign++;
+        drop_count(d, sender, 0, WEFT__DROP_FOREIGN);
     else if (s != NULL)
         answer_take(d, s, reply, now_ms);
     free(reply);
@@ -533,8 +602,10 @@ static void position_take(weft__downlink *d, const weft__peer *known, const weft
         ours = !epoch_is_too_old(d, live, p->epoch);
     else if (!ours)
         ours = weft__peer_born_after(known, p->epoch, d->wanted[weft_topic_number(p->topic)]);
-    if (ours && (s = stream_add(d, live->node, p->epoch, p->topic)) != NULL)
-        weft__stream_suspect(s, p->last_seq, now_ms, grace_ms);
+    if (!ours || (s = stream_add(d, live->node, p->epoch, p->topic)) == NULL)
+        return;
+    weft__stream_tell(s, p->last_seq, p->events);
+    weft__stream_suspect(s, p->last_seq, now_ms, grace_ms);
 }
 
 static void previous_take(weft__downlink *d, const weft__peer *known, const weft__live *live, int64_t now_ms,
@@ -614,33 +685,34 @@ void weft__downlink_live(weft__downlink *d, const char *sender, const uint8_t *b
     }
     weft_status st = weft__live_decode(bytes, length, &live, &reason);
     if (st != WEFT_OK) {
-        message_drop(d, sender, st, reason);
+        message_drop(d, sender, 0, st, reason);
         return;
     }
     weft__peer *peer = strcmp(live->node, sender) == 0 ? weft__peers_add(&d->lives.peers, sender, live->epoch) : NULL;
     if (peer != NULL)
         live_take(d, peer, live, origin, now_ms);
     else
-        d->live.dropped_foreign++;
+        drop_count(d, sender, 0, WEFT__DROP_FOREIGN);
     free(live);
 }
 
 /* A topic that the beat does not name has sent nothing yet: a baseline that is sure. */
 static void beat_take_topic(weft__downlink *d, const weft__beat *beat, weft_topic topic, int64_t now_ms)
 {
-    uint64_t last = 0;
+    weft__position at = {0};
     for (size_t i = 0; i < beat->stream_count; i++)
         if (beat->streams[i].topic == topic && beat->streams[i].epoch == beat->epoch)
-            last = beat->streams[i].last_seq;
+            at = beat->streams[i];
     weft__stream *s = stream_add(d, beat->node, beat->epoch, topic);
     if (s == NULL)
         return;
-    if (last == 0)
+    weft__stream_tell(s, at.last_seq, at.events);
+    if (at.last_seq == 0)
         weft__stream_base(s, 0);
     else if (s->based || s->capped || d->opts.since_ms != 0 || !stream_was_before_us(d, s))
-        weft__stream_suspect(s, last, now_ms, SUSPECT_GRACE_MS);
+        weft__stream_suspect(s, at.last_seq, now_ms, SUSPECT_GRACE_MS);
     else
-        weft__stream_cap(s, last);
+        weft__stream_cap(s, at.last_seq);
 }
 
 void weft__downlink_beat(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, int64_t now_ms)
@@ -649,12 +721,13 @@ void weft__downlink_beat(weft__downlink *d, const char *sender, const uint8_t *b
     const char *reason = NULL;
     weft_status st = weft__beat_decode(bytes, length, &beat, &reason);
     if (st != WEFT_OK) {
-        message_drop(d, sender, st, reason);
+        message_drop(d, sender, 0, st, reason);
         return;
     }
     weft__peer *peer = weft__peers_find(&d->lives.peers, sender);
     bool ours = strcmp(beat->node, sender) == 0;
-    d->live.dropped_foreign += !ours;
+    if (!ours)
+        drop_count(d, sender, 0, WEFT__DROP_FOREIGN);
     if (ours && peer != NULL)
         weft__lives_beat(&d->lives, peer, beat, now_ms);
     if (ours && peer != NULL && peer->birth_count > 0 && peer->epoch == beat->epoch)
@@ -668,10 +741,51 @@ void weft__downlink_get_stats(weft__downlink *d, weft__downlink_stats *ret)
 {
     pthread_mutex_lock(&d->mutex);
     *ret = d->shown;
+    ret->dropped_malformed = weft__drops_sum(&d->drops, WEFT__DROP_MALFORMED);
+    ret->dropped_corrupt = weft__drops_sum(&d->drops, WEFT__DROP_CORRUPT);
+    ret->dropped_foreign = weft__drops_sum(&d->drops, WEFT__DROP_FOREIGN);
     pthread_mutex_unlock(&d->mutex);
 }
 
 size_t weft__downlink_peers(weft__downlink *d, weft_peer *ret, size_t max, int64_t now_ms)
 {
     return weft__peers_list(&d->lives.peers, ret, max, now_ms);
+}
+
+/* ---- the account ---- */
+
+typedef struct listing {
+    weft_stream_account *accounts;
+    weft__name_buffer *names;
+    size_t max;
+    size_t count;
+} listing;
+
+static void listing_add(listing *l, const char *node, const weft_stream_account *account)
+{
+    size_t i = l->count++;
+    if (i >= l->max)
+        return;
+    weft__name_copy(l->names[i], node);
+    l->accounts[i] = *account;
+    l->accounts[i].node = l->names[i];
+}
+
+size_t weft__downlink_accounts(weft__downlink *d, weft_stream_account *accounts, weft__name_buffer *names, size_t max)
+{
+    listing l = {accounts, names, max, 0};
+    pthread_mutex_lock(&d->mutex);
+    for (size_t i = 0; i < d->drops.count; i++) {
+        const weft__drop_entry *drop = &d->drops.entries[i];
+        listing_add(&l, drop->sender,
+                    &(weft_stream_account){.topic = drop->topic,
+                                           .dropped_malformed = drop->messages[WEFT__DROP_MALFORMED],
+                                           .dropped_corrupt = drop->messages[WEFT__DROP_CORRUPT],
+                                           .dropped_foreign = drop->messages[WEFT__DROP_FOREIGN]});
+    }
+    for (size_t i = 0; i < STREAM_BUCKETS; i++)
+        for (const weft__stream *s = d->buckets[i]; s != NULL; s = s->next)
+            listing_add(&l, s->node, &s->shown);
+    pthread_mutex_unlock(&d->mutex);
+    return l.count;
 }

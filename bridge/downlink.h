@@ -3,11 +3,12 @@
  * Keeps the streams of all peers, what is known of the peers themselves, and what they have begun and not ended. Sends
  * nothing by itself: questions go out through `ask`, results through `deliver`, `lost` and `peer`.
  *
- * Threads: the downlink thread; get_stats, peers: any. */
+ * Threads: the downlink thread; get_stats, peers, drop and accounts: any. */
 #ifndef WEFT_BRIDGE_DOWNLINK_H
 #define WEFT_BRIDGE_DOWNLINK_H
 
 #include "bridge/control.h"
+#include "bridge/drops.h"
 #include "bridge/open_work.h"
 #include "bridge/stream.h"
 #include "weft/peers.h"
@@ -39,6 +40,9 @@ typedef struct weft__downlink_ops {
     void (*dropped)(void *user, const char *node, const char *reason);
     /* A stream is forgotten because there are too many, or the topic is not wanted any more. NULL: nobody cares. */
     void (*forgot)(void *user, const weft__stream *stream);
+    /* The account of a stream does not add up: so many more (or, below 0, fewer) were published than are accounted for.
+     */
+    void (*unaccounted)(void *user, const char *node, uint64_t epoch, weft_topic topic, int64_t events);
     void *user;
 } weft__downlink_ops;
 
@@ -84,6 +88,8 @@ void weft__downlink_connected(weft__downlink *d, int64_t now_ms);
 /* The connection is lost: nothing can be said of anybody's life. */
 void weft__downlink_cut(weft__downlink *d);
 void weft__downlink_tick(weft__downlink *d, int64_t now_ms);
+/* Counts a message that another part has dropped: for that status, or with OK because it spoke for somebody else. */
+void weft__downlink_drop(weft__downlink *d, const char *sender, weft_status why, const char *reason);
 
 /* Goes on with a stream where an earlier life stopped: all up to high has been handled, but for the holes. Its topic
  * must be wanted. Returns OK, INVALID (what cannot be), FULL or NO_MEMORY. */
@@ -95,7 +101,6 @@ void weft__downlink_each_changed(weft__downlink *d, void (*fn)(void *user, const
 typedef struct weft__downlink_stats {
     weft__stream_counts streams;
     uint64_t received_messages;
-    uint64_t received_events;
     uint64_t dropped_malformed;
     uint64_t dropped_corrupt;
     uint64_t dropped_foreign;
@@ -108,5 +113,10 @@ typedef struct weft__downlink_stats {
 void weft__downlink_get_stats(weft__downlink *d, weft__downlink_stats *ret);
 /* As weft_bridge_peers. Threads: any. */
 size_t weft__downlink_peers(weft__downlink *d, weft_peer *ret, size_t max, int64_t now_ms);
+
+/* Copies what became of the streams of others, as of the last tick, and of messages that belong to none, at most max;
+ * names are copied to names[i]. Returns how many there are. Threads: any. */
+typedef char weft__name_buffer[WEFT_NAME_MAX_BYTES + 1];
+size_t weft__downlink_accounts(weft__downlink *d, weft_stream_account *accounts, weft__name_buffer *names, size_t max);
 
 #endif

@@ -144,6 +144,21 @@ static void on_dropped(void *user, const char *node, const char *reason)
         b, &(weft_notice){.kind = WEFT_NOTICE_MESSAGE_DROPPED, .status = WEFT_MALFORMED, .node = node, .text = reason});
 }
 
+static void on_unaccounted(void *user, const char *node, uint64_t epoch, weft_topic topic, int64_t events)
+{
+    weft_bridge *b = user;
+    int64_t now = weft__bridge_mono_ms(b), last = atomic_load(&b->unaccounted_notice_ms);
+    if (last != 0 && now - last < NOTICE_MS)
+        return;
+    atomic_store(&b->unaccounted_notice_ms, now);
+    weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_UNACCOUNTED,
+                                          .status = WEFT_CORRUPT,
+                                          .node = node,
+                                          .epoch = epoch,
+                                          .count = (uint64_t)(events < 0 ? -events : events),
+                                          .text = weft_topic_name(topic)});
+}
+
 weft_status weft__downlink_thread_prepare(weft_bridge *b)
 {
     weft__downlink_opts opts = {.node = b->node,
@@ -159,42 +174,55 @@ weft_status weft__downlink_thread_prepare(weft_bridge *b)
                               .peer = on_peer,
                               .skewed = on_skewed,
                               .dropped = on_dropped,
+                              .unaccounted = on_unaccounted,
                               .user = b};
     return weft__downlink_create(&opts, &ops, &b->downlink);
 }
 
 /* ---- the downlink thread ---- */
 
-static void replay_put(weft_bridge *b, const char *from, const weft__command *command)
+static void replay_queue(weft_bridge *b, const char *to, const weft__command *command)
 {
-    weft__replay_request request = {.taker = command->replay.taker,
-                                    .epoch = command->replay.epoch,
-                                    .topic = command->replay.topic,
-                                    .from_seq = command->replay.from_seq,
-                                    .to_seq = command->replay.to_seq,
-                                    .max_messages = command->replay.max_messages,
-                                    .since_ms = command->replay.since_ms};
-    weft__name_copy(request.to, from);
-    weft__name_copy(request.request_id, command->request_id);
-    if (weft__replay_desk_put(b->replay_desk, &request) != WEFT_OK) /* the asker asks again */
-        atomic_fetch_add(&b->control_dropped, 1);
+    weft__replay *replay = calloc(1, sizeof *replay);
+    if (replay == NULL)
+        return;
+    weft__name_copy(replay->to, to);
+    weft__name_copy(replay->request_id, command->request_id);
+    replay->epoch = command->replay.epoch;
+    replay->topic = command->replay.topic;
+    replay->from_seq = command->replay.from_seq;
+    replay->to_seq = command->replay.to_seq;
+    replay->max_messages = command->replay.max_messages;
+    replay->node.bytes = sizeof *replay;
+    if (weft__queue_push(&b->replays, &replay->node, false) != WEFT_OK)
+        free(replay); /* the asker asks again */
+}
+
+/* Who only listens has no replays to give. */
+static void command_obey(weft_bridge *b, const weft__topic_parts *parts, const weft__command *command)
+{
+    bool ours = strcmp(parts->to, b->node) == 0, everybody = strcmp(parts->to, "-") == 0;
+    bool answerable = command->request_id != NULL && strlen(command->request_id) <= WEFT_NAME_MAX_BYTES;
+    if (answerable && (ours || everybody) && strcmp(parts->word, "account") == 0)
+        weft__account_answer(b, parts->sender, command->request_id);
+    else if (answerable && ours && b->sends && strcmp(parts->word, "replay") == 0 && command->has_replay &&
+             command->replay.from_seq > 0)
+        replay_queue(b, parts->sender, command);
 }
 
 static void command_take(weft_bridge *b, const weft__topic_parts *parts, const weft__inbound *in)
 {
     weft__command *command;
     const char *reason = NULL;
-    if (weft__command_decode(in->payload, in->length, &command, &reason) != WEFT_OK) {
-        on_dropped(b, parts->sender, reason != NULL ? reason : "malformed command");
+    weft_status st = weft__command_decode(in->payload, in->length, &command, &reason);
+    if (st != WEFT_OK) {
+        weft__downlink_drop(b->downlink, parts->sender, st, reason != NULL ? reason : "malformed command");
         return;
     }
-    bool foreign = command->from != NULL && command->from[0] != '\0' && strcmp(command->from, parts->sender) != 0;
-    if (foreign)
-        on_dropped(b, parts->sender, "the payload names another node than the topic");
-    bool ours = !foreign && strcmp(parts->to, b->node) == 0 && strcmp(parts->word, "replay") == 0;
-    if (ours && command->has_replay && command->replay.from_seq > 0 &&
-        strlen(command->request_id) <= WEFT_NAME_MAX_BYTES)
-        replay_put(b, parts->sender, command);
+    if (command->from != NULL && strcmp(command->from, parts->sender) != 0)
+        weft__downlink_drop(b->downlink, parts->sender, WEFT_OK, "the payload names another node than the topic");
+    else
+        command_obey(b, parts, command);
     free(command);
 }
 
@@ -234,7 +262,13 @@ static void message_take(weft_bridge *b, const weft__inbound *in, int64_t now)
         weft__downlink_batch(b->downlink, parts.sender, parts.topic, in->payload, in->length, now);
         break;
     case WEFT__TREE_REPLY:
-        weft__downlink_reply(b->downlink, parts.sender, in->payload, in->length, now);
+        if (weft__account_asked(parts.word))
+            weft__account_take(b, parts.sender, in->payload, in->length);
+        else
+            weft__downlink_reply(b->downlink, parts.sender, in->payload, in->length, now);
+        break;
+    case WEFT__TREE_CMD: /* of one that only listens; else they have a queue of their own */
+        command_take(b, &parts, in);
         break;
     case WEFT__TREE_LIVE:
         weft__downlink_live(b->downlink, parts.sender, in->payload, in->length, origin_of(in), now);

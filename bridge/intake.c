@@ -95,8 +95,8 @@ static void group_stamp_locked(weft__intake *intake, weft__group *group, weft_ev
         weft_event *own = (weft_event *)group->events[i];
         own->id.epoch = events[i]->id.epoch = intake->epoch;
         own->id.seq = events[i]->id.seq = ++intake->seq;
+        intake->events[weft_topic_number(weft_event_topic(own))]++;
     }
-    intake->events += group->count;
     group->receipt = ++intake->receipt;
     *intake->tail = group;
     intake->tail = &group->next;
@@ -181,6 +181,10 @@ void weft__intake_close(weft__intake *intake, weft_status status)
 void weft__intake_begin_epoch(weft__intake *intake, uint64_t epoch)
 {
     pthread_mutex_lock(&intake->mutex);
+    for (size_t i = 0; i < WEFT_TOPIC_MAX; i++) {
+        intake->events_before += intake->events[i];
+        intake->events[i] = 0;
+    }
     intake->epoch = epoch;
     intake->seq = 0;
     pthread_mutex_unlock(&intake->mutex);
@@ -192,4 +196,13 @@ uint64_t weft__intake_receipt(weft__intake *intake)
     uint64_t receipt = intake->receipt;
     pthread_mutex_unlock(&intake->mutex);
     return receipt;
+}
+
+void weft__intake_published(weft__intake *intake, weft__published *ret)
+{
+    pthread_mutex_lock(&intake->mutex);
+    *ret = (weft__published){.epoch = intake->epoch, .all = intake->events_before, .refused = intake->refused};
+    for (size_t i = 0; i < WEFT_TOPIC_MAX; i++)
+        ret->all += ret->events[i] = intake->events[i];
+    pthread_mutex_unlock(&intake->mutex);
 }

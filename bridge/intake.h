@@ -21,18 +21,19 @@ typedef struct weft__group {
 
 typedef struct weft__intake {
     pthread_mutex_t mutex;
-    weft__group *head;   /* [mutex] */
-    weft__group **tail;  /* [mutex] */
-    size_t bytes;        /* [mutex] of queued events */
-    size_t max_bytes;    /* const after init */
-    const char *node;    /* const after init; outlives the intake */
-    uint64_t epoch;      /* [mutex] */
-    uint64_t seq;        /* [mutex] last assigned in this epoch */
-    uint64_t receipt;    /* [mutex] last given out */
-    uint64_t events;     /* [mutex] accepted since init */
-    uint64_t refused;    /* [mutex] events refused */
-    weft_status failing; /* [mutex] not OK: refuse with this */
-    weft_status closed;  /* [mutex] the same, for good */
+    weft__group *head;               /* [mutex] */
+    weft__group **tail;              /* [mutex] */
+    size_t bytes;                    /* [mutex] of queued events */
+    size_t max_bytes;                /* const after init */
+    const char *node;                /* const after init; outlives the intake */
+    uint64_t epoch;                  /* [mutex] */
+    uint64_t seq;                    /* [mutex] last assigned in this epoch */
+    uint64_t receipt;                /* [mutex] last given out */
+    uint64_t events[WEFT_TOPIC_MAX]; /* [mutex] accepted in this epoch, by the number of their topic */
+    uint64_t events_before;          /* [mutex] accepted since init, in epochs before */
+    uint64_t refused;                /* [mutex] events refused */
+    weft_status failing;             /* [mutex] not OK: refuse with this */
+    weft_status closed;              /* [mutex] the same, for good */
     weft__signal *signal;
 } weft__intake;
 
@@ -56,5 +57,14 @@ void weft__intake_close(weft__intake *intake, weft_status status);
 /* Starts a new epoch: seq counts from 1 again. */
 void weft__intake_begin_epoch(weft__intake *intake, uint64_t epoch);
 uint64_t weft__intake_receipt(weft__intake *intake);
+
+typedef struct weft__published {
+    uint64_t epoch;
+    uint64_t events[WEFT_TOPIC_MAX]; /* in this epoch */
+    uint64_t all;                    /* since init */
+    uint64_t refused;
+} weft__published;
+/* Threads: any. */
+void weft__intake_published(weft__intake *intake, weft__published *ret);
 
 #endif

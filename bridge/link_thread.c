@@ -198,9 +198,11 @@ static weft_status subscribe_fixed(weft_bridge *b, uint32_t missing)
     char filter[WEFT__TOPIC_MAX_BYTES];
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
         uint32_t subject = weft__subject_of_tree(fixed[i].subject);
-        if ((missing & subject) == 0 || (!b->sends && fixed[i].tree == WEFT__TREE_CMD))
+        if ((missing & subject) == 0)
             continue;
-        weft_status st = weft__topic_filter(filter, b->fabric, fixed[i].tree, fixed[i].to, NULL, NULL);
+        /* Who only listens has one command to answer. */
+        const char *word = !b->sends && fixed[i].tree == WEFT__TREE_CMD ? "account" : NULL;
+        weft_status st = weft__topic_filter(filter, b->fabric, fixed[i].tree, fixed[i].to, word, NULL);
         if (st == WEFT_OK)
             st = filter_subscribe(b, subject, filter, fixed[i].tree == WEFT__TREE_BEAT ? 0 : 1);
         if (st != WEFT_OK && st != WEFT_REFUSED)
@@ -457,8 +459,6 @@ static bool control_send(weft_bridge *b)
         good = control_send_one(b, message);
         free(message->payload);
         free(message);
-        if (atomic_exchange(&b->answers_wait, false))
-            weft__signal_raise(&b->journal_signal);
     }
     return good;
 }

@@ -38,8 +38,9 @@ void weft__stream_base(weft__stream *s, uint64_t seq)
 {
     if (s->based)
         return;
-    s->based = true;
-    s->high = s->capped && s->cap < seq ? s->cap : seq;
+    s->based = s->unshown = true;
+    s->high = s->baseline = s->capped && s->cap < seq ? s->cap : seq;
+    s->before_known = s->baseline == 0 && !s->patient;
 }
 
 void weft__stream_cap(weft__stream *s, uint64_t seq)
@@ -56,30 +57,41 @@ void weft__stream_begin(weft__stream *s, uint64_t seq, int64_t now_ms)
     s->guessed = false;
     if (!lower || weft__seq_ranges_prepend(&s->holes, seq + 1, s->cap) != WEFT_OK)
         return;
+    s->baseline = seq;
+    s->before_known = seq == 0 && !s->patient;
+    s->before = 0;
+    s->unshown = true;
     if (s->holes.count == 1)
         s->oldest_hole_ms = now_ms;
     if (s->hold_until_ms != 0)
         s->hold_from = seq + 1;
 }
 
-static void lost_report(const weft__stream *s, const weft_lost *range, const weft__stream_ops *ops,
-                        weft__stream_counts *counts)
+static void lost_report(weft__stream *s, const weft_lost *range, const weft__stream_ops *ops)
 {
     weft_lost lost = *range;
     lost.node = s->node;
     lost.epoch = s->epoch;
     lost.topic = s->topic;
-    counts->lost++;
+    s->counts.lost_reports++;
+    s->counts.lost[lost.reason] += lost.count;
+    s->counts.lost_ranges[lost.reason] += lost.count == 0;
     ops->lost(ops->user, &lost);
 }
 
+static void event_deliver(weft__stream *s, const weft_event *event, bool late, const weft__stream_ops *ops)
+{
+    bool wanted = ops->deliver(ops->user, event, late);
+    s->counts.delivered += wanted;
+    s->before += !wanted && s->before_known;
+}
+
 /* Hands on held events with a seq up to the given one. */
-static void held_release(weft__stream *s, uint64_t up_to, const weft__stream_ops *ops, weft__stream_counts *counts)
+static void held_release(weft__stream *s, uint64_t up_to, const weft__stream_ops *ops)
 {
     size_t n = 0;
     while (n < s->held_count && s->held[n]->id.seq <= up_to) {
-        ops->deliver(ops->user, s->held[n], false);
-        counts->delivered++;
+        event_deliver(s, s->held[n], false, ops);
         weft_event_release(s->held[n]);
         n++;
     }
@@ -89,14 +101,14 @@ static void held_release(weft__stream *s, uint64_t up_to, const weft__stream_ops
     memmove(s->held, s->held + n, s->held_count * sizeof *s->held);
 }
 
-static void hold_end(weft__stream *s, const weft__stream_ops *ops, weft__stream_counts *counts)
+static void hold_end(weft__stream *s, const weft__stream_ops *ops)
 {
     s->hold_until_ms = 0;
-    held_release(s, UINT64_MAX, ops, counts);
+    held_release(s, UINT64_MAX, ops);
 }
 
 /* The first hole that still holds others back has moved, or there is none left. */
-static void hold_advance(weft__stream *s, const weft__stream_ops *ops, weft__stream_counts *counts)
+static void hold_advance(weft__stream *s, const weft__stream_ops *ops)
 {
     if (s->hold_until_ms == 0)
         return;
@@ -104,28 +116,28 @@ static void hold_advance(weft__stream *s, const weft__stream_ops *ops, weft__str
     while (i < s->holes.count && s->holes.items[i].to < s->hold_from)
         i++;
     if (i == s->holes.count) {
-        hold_end(s, ops, counts);
+        hold_end(s, ops);
         return;
     }
     if (s->holes.items[i].from > s->hold_from) {
         s->hold_from = s->holes.items[i].from;
-        held_release(s, s->hold_from, ops, counts);
+        held_release(s, s->hold_from, ops);
     }
 }
 
 static void hole_open(weft__stream *s, uint64_t from, uint64_t to, int64_t now_ms, uint32_t hold_ms,
-                      const weft__stream_ops *ops, weft__stream_counts *counts)
+                      const weft__stream_ops *ops)
 {
-    counts->gaps++;
+    s->counts.gaps++;
     if (s->holes.count == WEFT__SEQ_RANGES_MAX) {
         weft__seq_range oldest = s->holes.items[0];
         weft_lost lost = {.from_seq = oldest.from, .to_seq = oldest.to, .reason = WEFT_LOST_OVERFLOW};
-        weft__stream_lose(s, &lost, ops, counts);
+        weft__stream_lose(s, &lost, ops);
     }
     if (s->holes.count == 0)
         s->oldest_hole_ms = now_ms;
     if (weft__seq_ranges_extend(&s->holes, from, to) != WEFT_OK) {
-        lost_report(s, &(weft_lost){.from_seq = from, .to_seq = to, .reason = WEFT_LOST_OVERFLOW}, ops, counts);
+        lost_report(s, &(weft_lost){.from_seq = from, .to_seq = to, .reason = WEFT_LOST_OVERFLOW}, ops);
         return;
     }
     if (s->hold_until_ms == 0) {
@@ -141,7 +153,7 @@ static bool event_unsee(weft__stream *s, uint64_t covered, const weft_event *eve
            weft__seq_ranges_extend(&s->holes, covered + 1, event->id.seq) == WEFT_OK;
 }
 
-static void held_add(weft__stream *s, const weft_event *event, const weft__stream_ops *ops, weft__stream_counts *counts)
+static void held_add(weft__stream *s, const weft_event *event, const weft__stream_ops *ops)
 {
     if (s->held_count == s->held_capacity && s->held_count < WEFT__HELD_MAX) {
         size_t capacity = s->held_capacity == 0 ? 64 : 2 * s->held_capacity;
@@ -155,9 +167,8 @@ static void held_add(weft__stream *s, const weft_event *event, const weft__strea
     if (s->held_count == WEFT__HELD_MAX || s->held_count == s->held_capacity || kept == NULL) {
         bool late = s->held_count > 0 && s->held[s->held_count - 1]->id.seq > event->id.seq;
         weft_event_release(kept);
-        hold_end(s, ops, counts);
-        ops->deliver(ops->user, event, late);
-        counts->delivered++;
+        hold_end(s, ops);
+        event_deliver(s, event, late, ops);
         return;
     }
     size_t at = s->held_count;
@@ -168,76 +179,73 @@ static void held_add(weft__stream *s, const weft_event *event, const weft__strea
     s->held_count++;
 }
 
-static void event_take_new(weft__stream *s, uint64_t covered, const weft_event *event, const weft__stream_ops *ops,
-                           weft__stream_counts *counts)
+static void event_take_new(weft__stream *s, uint64_t covered, const weft_event *event, const weft__stream_ops *ops)
 {
     if (s->hold_until_ms != 0) {
         if (s->held_count < WEFT__HELD_MAX || !event_unsee(s, covered, event))
-            held_add(s, event, ops, counts);
+            held_add(s, event, ops);
         return;
     }
-    ops->deliver(ops->user, event, false);
-    counts->delivered++;
+    event_deliver(s, event, false, ops);
 }
 
 /* An event at or below the high-water mark. (covered, seq] leaves the holes; a set too full to be split refuses that,
  * and the event stays missing, to be asked for again. */
-static void event_take_missing(weft__stream *s, uint64_t covered, const weft_event *event, const weft__stream_ops *ops,
-                               weft__stream_counts *counts)
+static void event_take_missing(weft__stream *s, uint64_t covered, const weft_event *event, const weft__stream_ops *ops)
 {
     uint64_t seq = event->id.seq;
     bool late = s->hold_until_ms == 0 || seq < s->hold_from;
     if (!weft__seq_ranges_contain(&s->holes, seq)) {
-        counts->duplicates++;
+        s->counts.duplicates++;
         return;
     }
     if (weft__seq_ranges_remove(&s->holes, covered + 1, seq) != WEFT_OK)
         return;
-    counts->healed++;
+    s->counts.healed++;
     bool next = !late && covered < s->hold_from; /* nothing that waits lies before it */
     if (late || next) {
-        ops->deliver(ops->user, event, late);
-        counts->delivered++;
+        event_deliver(s, event, late, ops);
     } else {
-        held_add(s, event, ops, counts); /* among those that wait, so that it goes out in its place */
+        held_add(s, event, ops); /* among those that wait, so that it goes out in its place */
     }
-    hold_advance(s, ops, counts);
+    hold_advance(s, ops);
 }
 
 void weft__stream_take(weft__stream *s, uint64_t prev_seq, const weft_event *const *events, size_t count,
-                       int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops, weft__stream_counts *counts)
+                       int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops)
 {
     assert(s->based && count > 0);
+    s->unshown = true;
+    s->counts.received += count;
     if (prev_seq > s->high) {
-        hole_open(s, s->high + 1, prev_seq, now_ms, hold_ms, ops, counts);
+        hole_open(s, s->high + 1, prev_seq, now_ms, hold_ms, ops);
         s->high = prev_seq;
     }
     uint64_t covered = prev_seq;
     for (size_t i = 0; i < count; i++) {
         uint64_t seq = events[i]->id.seq;
         if (seq <= s->high) {
-            event_take_missing(s, covered, events[i], ops, counts);
+            event_take_missing(s, covered, events[i], ops);
         } else {
             s->high = seq;
-            event_take_new(s, covered, events[i], ops, counts);
+            event_take_new(s, covered, events[i], ops);
         }
         covered = seq;
     }
 }
 
-void weft__stream_settle(weft__stream *s, uint64_t from, uint64_t to, const weft__stream_ops *ops,
-                         weft__stream_counts *counts)
+void weft__stream_settle(weft__stream *s, uint64_t from, uint64_t to, const weft__stream_ops *ops)
 {
     if (from > to)
         return;
+    s->unshown = true;
     if (to > s->high && from <= s->high + 1)
         s->high = to;
     (void)weft__seq_ranges_remove(&s->holes, from, to);
-    hold_advance(s, ops, counts);
+    hold_advance(s, ops);
 }
 
-static void part_lose(const weft__stream *s, const weft_lost *lost, uint64_t from, uint64_t to,
-                      const weft__stream_ops *ops, weft__stream_counts *counts)
+static void part_lose(weft__stream *s, const weft_lost *lost, uint64_t from, uint64_t to, const weft__stream_ops *ops)
 {
     weft_lost part = *lost;
     part.from_seq = from > lost->from_seq ? from : lost->from_seq;
@@ -246,29 +254,29 @@ static void part_lose(const weft__stream *s, const weft_lost *lost, uint64_t fro
         return;
     if (part.from_seq != lost->from_seq || part.to_seq != lost->to_seq)
         part.count = 0;
-    lost_report(s, &part, ops, counts);
+    lost_report(s, &part, ops);
 }
 
-void weft__stream_lose(weft__stream *s, const weft_lost *lost, const weft__stream_ops *ops, weft__stream_counts *counts)
+void weft__stream_lose(weft__stream *s, const weft_lost *lost, const weft__stream_ops *ops)
 {
     weft_lost named = *lost;
     if (named.reason == WEFT_LOST_UNSPECIFIED) /* one that only a newer version knows */
         named.reason = WEFT_LOST_OVERFLOW;
     for (size_t i = 0; i < s->holes.count; i++)
-        part_lose(s, &named, s->holes.items[i].from, s->holes.items[i].to, ops, counts);
+        part_lose(s, &named, s->holes.items[i].from, s->holes.items[i].to, ops);
     if (s->high < UINT64_MAX)
-        part_lose(s, &named, s->high + 1, UINT64_MAX, ops, counts);
-    weft__stream_settle(s, named.from_seq, named.to_seq, ops, counts);
+        part_lose(s, &named, s->high + 1, UINT64_MAX, ops);
+    weft__stream_settle(s, named.from_seq, named.to_seq, ops);
 }
 
-void weft__stream_reach(weft__stream *s, uint64_t seq, int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops,
-                        weft__stream_counts *counts)
+void weft__stream_reach(weft__stream *s, uint64_t seq, int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops)
 {
     if (seq <= s->high || (!s->based && s->capped && seq <= s->cap))
         return;
     s->guessed = s->guessed || (!s->based && s->capped);
     weft__stream_base(s, s->capped ? s->cap : 0);
-    hole_open(s, s->high + 1, seq, now_ms, hold_ms, ops, counts);
+    s->unshown = true;
+    hole_open(s, s->high + 1, seq, now_ms, hold_ms, ops);
     s->high = seq;
 }
 
@@ -312,13 +320,14 @@ void weft__stream_hold_on(weft__stream *s, int64_t now_ms, uint32_t hold_ms)
         s->hold_until_ms = now_ms + hold_ms;
 }
 
-void weft__stream_tick(weft__stream *s, int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops,
-                       weft__stream_counts *counts)
+void weft__stream_tick(weft__stream *s, int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops)
 {
     if (s->suspected != 0 && now_ms >= s->suspected_ms) {
-        weft__stream_reach(s, s->suspected, now_ms, hold_ms, ops, counts);
+        weft__stream_reach(s, s->suspected, now_ms, hold_ms, ops);
         s->suspected = 0;
     }
-    if (s->hold_until_ms != 0 && now_ms >= s->hold_until_ms)
-        hold_end(s, ops, counts);
+    if (s->hold_until_ms != 0 && now_ms >= s->hold_until_ms) {
+        s->unshown = true;
+        hold_end(s, ops);
+    }
 }

@@ -16,23 +16,28 @@
 #define WEFT_BRIDGE_STREAM_H
 
 #include "bridge/seq_ranges.h"
-#include "weft/bridge.h"
+#include "weft/account.h"
 
 enum { WEFT__HELD_MAX = 10000 };
 
 typedef struct weft__stream_ops {
-    /* Takes an event to be delivered, in the order of the calls; keeps its own reference. late: out of order. */
-    void (*deliver)(void *user, const weft_event *event, bool late);
+    /* Takes an event to be delivered, in the order of the calls; keeps its own reference. late: out of order. False:
+     * it is not wanted, being older than what is. */
+    bool (*deliver)(void *user, const weft_event *event, bool late);
     void (*lost)(void *user, const weft_lost *lost);
     void *user;
 } weft__stream_ops;
 
+/* uint64_t only: they are added up as an array. */
 typedef struct weft__stream_counts {
+    uint64_t received;
     uint64_t delivered;
     uint64_t duplicates;
     uint64_t gaps;
     uint64_t healed;
-    uint64_t lost; /* reports */
+    uint64_t lost_reports;
+    uint64_t lost[WEFT_LOST_REASON_COUNT];
+    uint64_t lost_ranges[WEFT_LOST_REASON_COUNT]; /* whose number of events nobody has told */
 } weft__stream_counts;
 
 /* An outstanding question for a hole. */
@@ -72,6 +77,18 @@ typedef struct weft__stream {
     int64_t ask_after_ms;
     int64_t oldest_hole_ms; /* since when there is a hole, and nobody has answered for one */
     uint64_t used;          /* when it was used last, in the order of what the downlink saw */
+
+    /* the account */
+    weft__stream_counts counts;
+    uint64_t baseline;
+    uint64_t before; /* events before the baseline, or older than what is wanted, if that is known */
+    bool before_known;
+    uint64_t told_seq, told_events; /* so many, the publisher says, the stream holds up to that seq; 0: it has not */
+    int64_t unaccounted;
+    int64_t complained;          /* of unaccounted, what has been said */
+    bool unshown;                /* `shown` is not up to date */
+    weft__stream_counts counted; /* what is in the downlink's totals */
+    weft_stream_account shown;   /* [the downlink's mutex] as others may see it */
 } weft__stream;
 
 weft__stream *weft__stream_create(const char *node, uint64_t epoch, weft_topic topic, bool patient);
@@ -88,19 +105,25 @@ void weft__stream_begin(weft__stream *s, uint64_t seq, int64_t now_ms);
 
 /* Takes the events of one message: (prev_seq, last] is covered by it. */
 void weft__stream_take(weft__stream *s, uint64_t prev_seq, const weft_event *const *events, size_t count,
-                       int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops, weft__stream_counts *counts);
+                       int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops);
 
 /* Everything in [from, to] that is still missing does not exist. */
-void weft__stream_settle(weft__stream *s, uint64_t from, uint64_t to, const weft__stream_ops *ops,
-                         weft__stream_counts *counts);
+void weft__stream_settle(weft__stream *s, uint64_t from, uint64_t to, const weft__stream_ops *ops);
 /* Everything in the range that is still missing is lost, and reported; what has been settled is not. Only range, count
  * and reason are used; the count is passed on if all of the range is missing. */
-void weft__stream_lose(weft__stream *s, const weft_lost *lost, const weft__stream_ops *ops,
-                       weft__stream_counts *counts);
+void weft__stream_lose(weft__stream *s, const weft_lost *lost, const weft__stream_ops *ops);
 
 /* The stream surely reaches seq: what is not here yet of it is a hole. */
-void weft__stream_reach(weft__stream *s, uint64_t seq, int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops,
-                        weft__stream_counts *counts);
+void weft__stream_reach(weft__stream *s, uint64_t seq, int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops);
+/* The publisher says that the stream holds so many events up to seq (0: it does not know). Once all of them are settled
+ * here, the account must agree. */
+void weft__stream_tell(weft__stream *s, uint64_t seq, uint64_t events);
+/* Looks whether this is a quiet moment: the stream has come to where its publisher stood, and nothing is missing or
+ * held back. */
+void weft__stream_account_check(weft__stream *s);
+/* Brings `shown` up to date. Under the lock that it has. */
+void weft__stream_show(weft__stream *s);
+
 /* Somebody says the stream reaches seq: if it has not by now + grace_ms, that is a gap. */
 void weft__stream_suspect(weft__stream *s, uint64_t seq, int64_t now_ms, int64_t grace_ms);
 
@@ -115,7 +138,6 @@ weft_status weft__stream_restore(weft__stream *s, uint64_t high, const weft__seq
 void weft__stream_hold_on(weft__stream *s, int64_t now_ms, uint32_t hold_ms);
 
 /* Lets time pass: suspicions become holes, holds end. */
-void weft__stream_tick(weft__stream *s, int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops,
-                       weft__stream_counts *counts);
+void weft__stream_tick(weft__stream *s, int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops);
 
 #endif

@@ -38,7 +38,8 @@ typedef enum log_level { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARN, LEVEL_ERROR } log_
     X(JOURNAL_FAILED, "journal-failed", ERROR)                                                                         \
     X(JOURNAL_RECOVERED, "journal-recovered", INFO)                                                                    \
     X(EPOCH_CHANGED, "epoch-changed", INFO)                                                                            \
-    X(CLOCK_SKEW, "clock-skew", WARN)
+    X(CLOCK_SKEW, "clock-skew", WARN)                                                                                  \
+    X(UNACCOUNTED, "unaccounted", ERROR)
 
 typedef enum log_id {
 #define X(name, id, level) LOG_##name,

@@ -99,5 +99,14 @@ void notice_log(const weft_notice *n, const char *url)
                 "clock says",
                 n->epoch);
         break;
+    case WEFT_NOTICE_UNACCOUNTED:
+        log_say(LOG_UNACCOUNTED,
+                "%" PRIu64
+                " events of %s under %s do not add up with what it says it published; weft account shows both "
+                "sides",
+                n->count, n->node, n->text);
+        break;
+    case WEFT_NOTICE_COUNT:
+        break;
     }
 }

@@ -29,7 +29,7 @@ typedef struct host {
     bool replayed[SEQS_MAX];
     size_t lost_reports;
     weft_lost lost;
-    unsigned notices[64];
+    unsigned notices[WEFT_NOTICE_COUNT];
 } host;
 
 static inline weft_status on_event(const weft_event *event, void *user)

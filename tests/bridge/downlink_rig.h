@@ -29,6 +29,8 @@ typedef struct rig {
     asked ask; /* the last */
     size_t ask_count;
     unsigned ups, downs, drops;
+    int64_t unaccounted; /* the last */
+    unsigned complaints;
 } rig;
 
 static inline void on_deliver(void *user, const weft_event *event)
@@ -74,6 +76,16 @@ static inline void on_dropped(void *user, const char *node, const char *reason)
     r->drops++;
 }
 
+static inline void on_unaccounted(void *user, const char *node, uint64_t epoch, weft_topic topic, int64_t events)
+{
+    rig *r = user;
+    (void)node;
+    (void)epoch;
+    (void)topic;
+    r->unaccounted = events;
+    r->complaints++;
+}
+
 static inline rig *rig_create_from(uint32_t interest, int64_t since_ms)
 {
     rig *r = calloc(1, sizeof *r);
@@ -84,8 +96,13 @@ static inline rig *rig_create_from(uint32_t interest, int64_t since_ms)
                                 .streams_max = STREAMS,
                                 .first_request = FIRST_REQUEST,
                                 .since_ms = since_ms};
-    weft__downlink_ops ops = {
-        .deliver = on_deliver, .lost = on_lost, .ask = on_ask, .peer = on_peer, .dropped = on_dropped, .user = r};
+    weft__downlink_ops ops = {.deliver = on_deliver,
+                              .lost = on_lost,
+                              .ask = on_ask,
+                              .peer = on_peer,
+                              .dropped = on_dropped,
+                              .unaccounted = on_unaccounted,
+                              .user = r};
     r->now = 1000000;
     CU_ASSERT_EQUAL_FATAL(weft__downlink_create(&opts, &ops, &r->downlink), WEFT_OK);
     weft__downlink_interest(r->downlink, interest, r->now);
@@ -182,15 +199,20 @@ static inline void birth(rig *r, uint64_t epoch, bool known_before)
     live(r, epoch, WEFT__LIVE_BIRTH, known_before, 0, 0);
 }
 
-static inline void beat(rig *r, uint64_t epoch, uint64_t last)
+static inline void beat_counted(rig *r, uint64_t epoch, uint64_t last, uint64_t events)
 {
-    weft__position position = {epoch, WEFT_TOPIC_COST, last, 0};
+    weft__position position = {epoch, WEFT_TOPIC_COST, last, events};
     weft__beat m = {.node = "a", .epoch = epoch, .streams = &position, .stream_count = last > 0};
     uint8_t *bytes;
     size_t length;
     CU_ASSERT_EQUAL_FATAL(weft__beat_encode(&m, &bytes, &length), WEFT_OK);
     weft__downlink_beat(r->downlink, "a", bytes, length, r->now);
     free(bytes);
+}
+
+static inline void beat(rig *r, uint64_t epoch, uint64_t last)
+{
+    beat_counted(r, epoch, last, 0);
 }
 
 /* A part of an answer, with events (prev, last] if there are any. */

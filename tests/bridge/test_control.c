@@ -181,6 +181,46 @@ static void brings_back_replies(void)
     free(back);
 }
 
+static void brings_back_accounts(void)
+{
+    static const weft_stream_account streams[] = {
+        {.node = "host-a", .epoch = 5, .topic = WEFT_TOPIC_COST, .own = true, .last_seq = 17, .lost_unreachable = 3},
+        {.node = "host-b",
+         .epoch = 6,
+         .topic = WEFT_TOPIC_TOOL,
+         .based = true,
+         .before_known = true,
+         .unaccounted = -9},
+        {.node = "-", .dropped_foreign = UINT64_MAX},
+    };
+    weft__reply reply = {.node = "host-a", .request_id = "account.7", .last = true, .has_account = true};
+    reply.account = (weft_account){.listener = true,
+                                   .epoch = 4,
+                                   .truncated = true,
+                                   .refused = 8,
+                                   .streams = streams,
+                                   .stream_count = COUNT(streams)};
+    uint8_t *bytes;
+    size_t length;
+    weft__reply *back;
+    CU_ASSERT_EQUAL_FATAL(weft__reply_encode(&reply, &bytes, &length), WEFT_OK);
+    CU_ASSERT_EQUAL_FATAL(weft__reply_decode(bytes, length, &back, &reason), WEFT_OK);
+    free(bytes);
+    const weft_account *account = &back->account;
+    CU_ASSERT_TRUE(back->has_account && account->listener && account->truncated && account->last);
+    CU_ASSERT_STRING_EQUAL(account->node, "host-a");
+    CU_ASSERT_EQUAL(account->epoch, 4);
+    CU_ASSERT_EQUAL(account->refused, 8);
+    CU_ASSERT_EQUAL_FATAL(account->stream_count, COUNT(streams));
+    for (size_t i = 0; i < COUNT(streams); i++) {
+        weft_stream_account got = account->streams[i];
+        CU_ASSERT_STRING_EQUAL(got.node, streams[i].node);
+        got.node = streams[i].node;
+        CU_ASSERT_EQUAL(memcmp(&got, &streams[i], sizeof got), 0);
+    }
+    free(back);
+}
+
 static void an_empty_reply_has_no_batch(void)
 {
     uint8_t *bytes;
@@ -514,9 +554,10 @@ static void refuses_to_merge_damaged_parts(void)
 }
 
 SUITE(bridge_control, CASE(brings_back_live), CASE(brings_back_state), CASE(brings_back_beat),
-      CASE(brings_back_commands), CASE(brings_back_replies), CASE(an_empty_reply_has_no_batch),
-      CASE(refuses_bad_origins), CASE(refuses_bad_positions_and_leaves_out_unknown_topics),
-      CASE(refuses_bad_live_and_state), CASE(refuses_bad_commands), CASE(refuses_what_is_too_long),
-      CASE(refuses_to_encode_nonsense), CASE(a_bomb_of_empty_elements_is_refused), CASE(merges_batches_into_one),
+      CASE(brings_back_commands), CASE(brings_back_replies), CASE(brings_back_accounts),
+      CASE(an_empty_reply_has_no_batch), CASE(refuses_bad_origins),
+      CASE(refuses_bad_positions_and_leaves_out_unknown_topics), CASE(refuses_bad_live_and_state),
+      CASE(refuses_bad_commands), CASE(refuses_what_is_too_long), CASE(refuses_to_encode_nonsense),
+      CASE(a_bomb_of_empty_elements_is_refused), CASE(merges_batches_into_one),
       CASE(a_merge_is_what_encoding_all_at_once_gives), CASE(refuses_to_merge_different_streams),
       CASE(refuses_to_merge_damaged_parts))

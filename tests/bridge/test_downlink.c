@@ -316,6 +316,70 @@ static void processes_of_seconds_do_not_use_up_the_streams(void)
     rig_destroy(r);
 }
 
+/* ---- the account ---- */
+
+static void says_once_that_a_stream_does_not_add_up(void)
+{
+    rig *r = rig_create(WEFT_TOPIC_COST);
+    birth(r, 5, false);
+    batch(r, 5, 0, 4);
+    beat_counted(r, 5, 4, 4);
+    pass(r, 100);
+    CU_ASSERT_EQUAL(r->complaints, 0);
+    beat_counted(r, 5, 4, 6);
+    pass(r, 1000);
+    beat_counted(r, 5, 4, 6);
+    pass(r, 1000);
+    CU_ASSERT_EQUAL(r->complaints, 1);
+    CU_ASSERT_EQUAL(r->unaccounted, 2);
+    beat_counted(r, 5, 4, 4);
+    pass(r, 100);
+    CU_ASSERT_EQUAL(r->complaints, 1);
+    rig_destroy(r);
+}
+
+static void shows_the_account_of_each_stream_and_of_who_sent_junk(void)
+{
+    rig *r = rig_create(WEFT_TOPIC_COST);
+    weft_stream_account rows[8];
+    weft__name_buffer names[8];
+    birth(r, 5, false);
+    batch(r, 5, 0, 4);
+    batch(r, 5, 2, 4);
+    beat_counted(r, 5, 4, 4);
+    weft__downlink_batch(r->downlink, "junk", WEFT_TOPIC_COST, (const uint8_t *)"\xff", 1, r->now);
+    pass(r, 100);
+    CU_ASSERT_EQUAL_FATAL(weft__downlink_accounts(r->downlink, rows, names, 8), 2);
+    CU_ASSERT_STRING_EQUAL(rows[0].node, "junk");
+    CU_ASSERT_EQUAL(rows[0].epoch, 0);
+    CU_ASSERT_EQUAL(rows[0].dropped_malformed, 1);
+    CU_ASSERT_STRING_EQUAL(rows[1].node, "a");
+    CU_ASSERT_EQUAL(rows[1].epoch, 5);
+    CU_ASSERT_EQUAL(rows[1].topic, WEFT_TOPIC_COST);
+    CU_ASSERT_TRUE(rows[1].based && rows[1].before_known);
+    CU_ASSERT_EQUAL(rows[1].published, 4);
+    CU_ASSERT_EQUAL(rows[1].received, 6);
+    CU_ASSERT_EQUAL(rows[1].delivered, 4);
+    CU_ASSERT_EQUAL(rows[1].duplicates, 2);
+    CU_ASSERT_EQUAL(weft__downlink_accounts(r->downlink, NULL, NULL, 0), 2);
+    rig_destroy(r);
+}
+
+static void totals_outlive_the_streams(void)
+{
+    rig *r = rig_create(WEFT_TOPIC_COST);
+    birth(r, 5, false);
+    batch(r, 5, 0, 4);
+    weft__downlink_interest(r->downlink, 0, r->now);
+    CU_ASSERT_EQUAL(weft__downlink_accounts(r->downlink, NULL, NULL, 0), 0);
+    CU_ASSERT_EQUAL(stats_of(r).streams.delivered, 4);
+    weft__downlink_interest(r->downlink, WEFT_TOPIC_COST, r->now);
+    batch(r, 5, 4, 6);
+    CU_ASSERT_EQUAL(stats_of(r).streams.delivered, 6);
+    CU_ASSERT_EQUAL(stats_of(r).streams.received, 6);
+    rig_destroy(r);
+}
+
 SUITE(bridge_downlink, CASE(what_a_node_said_before_we_came_is_not_asked_for),
       CASE(a_node_born_after_us_owes_us_everything), CASE(interest_that_comes_later_begins_with_what_comes_then),
       CASE(the_backlog_of_a_life_before_us_is_no_gap),
@@ -328,4 +392,5 @@ SUITE(bridge_downlink, CASE(what_a_node_said_before_we_came_is_not_asked_for),
       CASE(without_an_answer_the_hold_ends_and_later_the_hole_is_lost),
       CASE(a_node_that_comes_back_in_time_gets_its_chance), CASE(after_a_reconnect_it_asks_anew),
       CASE(malformed_and_foreign_messages_are_counted_and_change_nothing), CASE(peers_come_and_go_once_a_change),
-      CASE(processes_of_seconds_do_not_use_up_the_streams))
+      CASE(processes_of_seconds_do_not_use_up_the_streams), CASE(says_once_that_a_stream_does_not_add_up),
+      CASE(shows_the_account_of_each_stream_and_of_who_sent_junk), CASE(totals_outlive_the_streams))

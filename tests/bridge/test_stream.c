@@ -15,14 +15,14 @@ typedef struct record {
     size_t lost_count;
     weft__stream *stream;
     weft__stream_ops ops;
-    weft__stream_counts counts;
 } record;
 
-static void on_deliver(void *user, const weft_event *event, bool late)
+static bool on_deliver(void *user, const weft_event *event, bool late)
 {
     record *r = user;
     r->seq[r->count] = event->id.seq;
     r->late[r->count++] = late;
+    return true;
 }
 
 static void on_lost(void *user, const weft_lost *lost)
@@ -55,7 +55,7 @@ static void take(record *r, uint64_t prev, uint64_t last, uint64_t step, int64_t
         weft_event event = {.type = WEFT_CONFIG_RELOADED, .id = {.node = "a", .epoch = 5, .seq = seq}};
         events[count++] = weft_event_keep(&event);
     }
-    weft__stream_take(r->stream, prev, events, count, now, HOLD_MS, &r->ops, &r->counts);
+    weft__stream_take(r->stream, prev, events, count, now, HOLD_MS, &r->ops);
     for (size_t i = 0; i < count; i++)
         weft_event_release(events[i]);
 }
@@ -73,8 +73,8 @@ static void delivers_in_order_and_drops_repeats(void)
     take(r, 0, 3, 1, 0);
     take(r, 2, 5, 1, 0);
     CU_ASSERT_TRUE(GOT(r, 1, 2, 3, 4, 5));
-    CU_ASSERT_EQUAL(r->counts.duplicates, 4);
-    CU_ASSERT_EQUAL(r->counts.gaps, 0);
+    CU_ASSERT_EQUAL(r->stream->counts.duplicates, 4);
+    CU_ASSERT_EQUAL(r->stream->counts.gaps, 0);
     record_destroy(r);
 }
 
@@ -84,12 +84,12 @@ static void holds_back_until_the_hole_is_healed(void)
     take(r, 0, 2, 1, 0);
     take(r, 6, 8, 1, 10);
     CU_ASSERT_TRUE(GOT(r, 1, 2));
-    CU_ASSERT_EQUAL(r->counts.gaps, 1);
+    CU_ASSERT_EQUAL(r->stream->counts.gaps, 1);
     take(r, 2, 6, 2, 20);
     CU_ASSERT_TRUE(GOT(r, 1, 2, 4, 6, 7, 8));
     CU_ASSERT_EQUAL(r->stream->holes.count, 0);
     CU_ASSERT_FALSE(r->late[2]);
-    CU_ASSERT_EQUAL(r->counts.healed, 2);
+    CU_ASSERT_EQUAL(r->stream->counts.healed, 2);
     record_destroy(r);
 }
 
@@ -97,9 +97,9 @@ static void lets_go_after_the_hold_and_marks_what_comes_late(void)
 {
     record *r = record_create(0);
     take(r, 2, 4, 1, 0);
-    weft__stream_tick(r->stream, HOLD_MS - 1, HOLD_MS, &r->ops, &r->counts);
+    weft__stream_tick(r->stream, HOLD_MS - 1, HOLD_MS, &r->ops);
     CU_ASSERT_EQUAL(r->count, 0);
-    weft__stream_tick(r->stream, HOLD_MS, HOLD_MS, &r->ops, &r->counts);
+    weft__stream_tick(r->stream, HOLD_MS, HOLD_MS, &r->ops);
     CU_ASSERT_TRUE(GOT(r, 3, 4));
     take(r, 0, 2, 1, HOLD_MS + 1);
     CU_ASSERT_TRUE(GOT(r, 3, 4, 1, 2));
@@ -113,7 +113,7 @@ static void a_late_hole_does_not_hold_a_later_one_open(void)
 {
     record *r = record_create(0);
     take(r, 2, 4, 1, 0);
-    weft__stream_tick(r->stream, HOLD_MS, HOLD_MS, &r->ops, &r->counts);
+    weft__stream_tick(r->stream, HOLD_MS, HOLD_MS, &r->ops);
     take(r, 6, 8, 1, HOLD_MS + 10);
     CU_ASSERT_TRUE(GOT(r, 3, 4));
     take(r, 0, 2, 1, HOLD_MS + 20);
@@ -129,7 +129,7 @@ static void a_settled_range_that_does_not_exist_releases_what_waits(void)
 {
     record *r = record_create(0);
     take(r, 6, 8, 1, 0);
-    weft__stream_settle(r->stream, 1, 6, &r->ops, &r->counts);
+    weft__stream_settle(r->stream, 1, 6, &r->ops);
     CU_ASSERT_TRUE(GOT(r, 7, 8));
     CU_ASSERT_EQUAL(r->lost_count, 0);
     record_destroy(r);
@@ -140,7 +140,7 @@ static void reports_what_is_lost_with_its_reason(void)
     record *r = record_create(0);
     take(r, 6, 8, 1, 0);
     weft_lost lost = {.from_seq = 1, .to_seq = 6, .count = 4, .reason = WEFT_LOST_RETENTION};
-    weft__stream_lose(r->stream, &lost, &r->ops, &r->counts);
+    weft__stream_lose(r->stream, &lost, &r->ops);
     CU_ASSERT_EQUAL(r->lost_count, 1);
     CU_ASSERT_EQUAL(r->lost[0].from_seq, 1);
     CU_ASSERT_EQUAL(r->lost[0].to_seq, 6);
@@ -156,8 +156,8 @@ static void only_what_is_missing_is_reported_lost_and_once(void)
     take(r, 0, 3, 1, 0);
     take(r, 5, 7, 1, 0);
     weft_lost lost = {.from_seq = 2, .to_seq = 6, .count = 5, .reason = WEFT_LOST_UNSPECIFIED};
-    weft__stream_lose(r->stream, &lost, &r->ops, &r->counts);
-    weft__stream_lose(r->stream, &lost, &r->ops, &r->counts);
+    weft__stream_lose(r->stream, &lost, &r->ops);
+    weft__stream_lose(r->stream, &lost, &r->ops);
     CU_ASSERT_EQUAL(r->lost_count, 1);
     CU_ASSERT_EQUAL(r->lost[0].from_seq, 4);
     CU_ASSERT_EQUAL(r->lost[0].to_seq, 5);
@@ -186,8 +186,8 @@ static void a_hold_without_events_ends_quietly(void)
 {
     record *r = record_create(0);
     weft__stream_suspect(r->stream, 4, 0, 0);
-    weft__stream_tick(r->stream, 0, HOLD_MS, &r->ops, &r->counts);
-    weft__stream_tick(r->stream, HOLD_MS, HOLD_MS, &r->ops, &r->counts);
+    weft__stream_tick(r->stream, 0, HOLD_MS, &r->ops);
+    weft__stream_tick(r->stream, HOLD_MS, HOLD_MS, &r->ops);
     CU_ASSERT_EQUAL(r->count, 0);
     CU_ASSERT_EQUAL(r->stream->holes.count, 1);
     record_destroy(r);
@@ -198,15 +198,15 @@ static void a_suspicion_becomes_a_gap_only_when_its_time_is_up(void)
     record *r = record_create(0);
     take(r, 0, 2, 1, 0);
     weft__stream_suspect(r->stream, 4, 0, 500);
-    weft__stream_tick(r->stream, 499, HOLD_MS, &r->ops, &r->counts);
+    weft__stream_tick(r->stream, 499, HOLD_MS, &r->ops);
     CU_ASSERT_EQUAL(r->stream->holes.count, 0);
-    weft__stream_tick(r->stream, 500, HOLD_MS, &r->ops, &r->counts);
+    weft__stream_tick(r->stream, 500, HOLD_MS, &r->ops);
     CU_ASSERT_EQUAL(r->stream->holes.count, 1);
     take(r, 2, 4, 1, 600);
     CU_ASSERT_TRUE(GOT(r, 1, 2, 3, 4));
     weft__stream_suspect(r->stream, 6, 700, 500);
     take(r, 4, 6, 1, 800);
-    weft__stream_tick(r->stream, 1300, HOLD_MS, &r->ops, &r->counts);
+    weft__stream_tick(r->stream, 1300, HOLD_MS, &r->ops);
     CU_ASSERT_EQUAL(r->stream->holes.count, 0);
     record_destroy(r);
 }
@@ -249,11 +249,11 @@ static void every_event_once_whatever_the_order(void)
         for (int i = 0; i < 2 * BATCHES; i++) {
             int at = rand() % BATCHES;
             take(r, ends[at], ends[at + 1], 1, i * 40);
-            weft__stream_tick(r->stream, i * 40, HOLD_MS, &r->ops, &r->counts);
+            weft__stream_tick(r->stream, i * 40, HOLD_MS, &r->ops);
         }
         for (int at = 0; at < BATCHES; at++)
             take(r, ends[at], ends[at + 1], 1, 100000);
-        weft__stream_tick(r->stream, 200000, HOLD_MS, &r->ops, &r->counts);
+        weft__stream_tick(r->stream, 200000, HOLD_MS, &r->ops);
         unsigned char seen[SEQS_MAX] = {0};
         for (size_t i = 0; i < r->count; i++)
             seen[r->seq[i]]++;
@@ -274,10 +274,89 @@ static void every_event_once_whatever_the_order(void)
     }
 }
 
+/* ---- the account ---- */
+
+static void the_account_is_held_against_what_the_publisher_tells(void)
+{
+    record *r = record_create(0);
+    take(r, 0, 4, 1, 0);
+    weft__stream_tell(r->stream, 4, 4);
+    CU_ASSERT_EQUAL(r->stream->unaccounted, 0);
+    weft__stream_show(r->stream);
+    CU_ASSERT_EQUAL(r->stream->shown.published, 4);
+    CU_ASSERT_EQUAL(r->stream->shown.delivered, 4);
+    weft__stream_tell(r->stream, 4, 6);
+    CU_ASSERT_EQUAL(r->stream->unaccounted, 2);
+    weft__stream_tell(r->stream, 4, 3);
+    CU_ASSERT_EQUAL(r->stream->unaccounted, -1);
+    weft__stream_tell(r->stream, 4, 0); /* says nothing */
+    CU_ASSERT_EQUAL(r->stream->unaccounted, -1);
+    weft__stream_tell(r->stream, 4, 4);
+    CU_ASSERT_EQUAL(r->stream->unaccounted, 0);
+    record_destroy(r);
+}
+
+static void the_account_waits_for_a_quiet_moment(void)
+{
+    record *r = record_create(0);
+    weft__stream_tell(r->stream, 8, 9); /* one more than will come */
+    take(r, 0, 2, 1, 0);
+    take(r, 4, 8, 1, 0);
+    weft__stream_account_check(r->stream);
+    CU_ASSERT_EQUAL(r->stream->unaccounted, 0); /* a hole is open */
+    take(r, 2, 4, 1, 2);
+    weft__stream_account_check(r->stream);
+    CU_ASSERT_EQUAL(r->stream->unaccounted, 1);
+    take(r, 8, 9, 1, 4);
+    weft__stream_account_check(r->stream); /* the stream has gone on: nothing is known of this moment */
+    CU_ASSERT_EQUAL(r->stream->unaccounted, 1);
+    weft__stream_tell(r->stream, 9, 9);
+    CU_ASSERT_EQUAL(r->stream->unaccounted, 0);
+    record_destroy(r);
+}
+
+static void what_was_published_before_is_fixed_at_the_first_quiet_moment(void)
+{
+    record *r = record_create(10);
+    take(r, 10, 13, 1, 0);
+    CU_ASSERT_FALSE(r->stream->before_known);
+    weft__stream_tell(r->stream, 13, 9);
+    CU_ASSERT_TRUE(r->stream->before_known);
+    CU_ASSERT_EQUAL(r->stream->before, 6);
+    take(r, 13, 15, 1, 1);
+    weft__stream_tell(r->stream, 15, 11);
+    CU_ASSERT_EQUAL(r->stream->unaccounted, 0);
+    weft__stream_tell(r->stream, 15, 12);
+    CU_ASSERT_EQUAL(r->stream->unaccounted, 1);
+    record_destroy(r);
+}
+
+static void the_number_of_events_in_a_lost_range_is_known_at_the_next_quiet_moment(void)
+{
+    record *r = record_create(0);
+    take(r, 0, 2, 1, 0);
+    take(r, 6, 8, 1, 0);
+    weft__stream_lose(r->stream, &(weft_lost){.from_seq = 3, .to_seq = 6, .reason = WEFT_LOST_RETENTION}, &r->ops);
+    CU_ASSERT_EQUAL(r->stream->counts.lost_ranges[WEFT_LOST_RETENTION], 1);
+    weft__stream_tell(r->stream, 8, 7);
+    CU_ASSERT_EQUAL(r->stream->counts.lost_ranges[WEFT_LOST_RETENTION], 0);
+    CU_ASSERT_EQUAL(r->stream->counts.lost[WEFT_LOST_RETENTION], 3);
+    CU_ASSERT_EQUAL(r->stream->unaccounted, 0);
+    take(r, 10, 12, 1, 1);
+    weft_lost exact = {.from_seq = 9, .to_seq = 10, .count = 2, .reason = WEFT_LOST_OVERFLOW};
+    weft__stream_lose(r->stream, &exact, &r->ops);
+    weft__stream_tell(r->stream, 12, 11);
+    CU_ASSERT_EQUAL(r->stream->counts.lost[WEFT_LOST_OVERFLOW], 2);
+    CU_ASSERT_EQUAL(r->stream->unaccounted, 0);
+    record_destroy(r);
+}
+
 SUITE(bridge_stream, CASE(delivers_in_order_and_drops_repeats), CASE(holds_back_until_the_hole_is_healed),
       CASE(lets_go_after_the_hold_and_marks_what_comes_late), CASE(a_late_hole_does_not_hold_a_later_one_open),
       CASE(a_settled_range_that_does_not_exist_releases_what_waits), CASE(reports_what_is_lost_with_its_reason),
       CASE(a_hold_without_events_ends_quietly), CASE(only_what_is_missing_is_reported_lost_and_once),
       CASE(what_heals_into_an_overfull_hold_is_marked_late), CASE(a_suspicion_becomes_a_gap_only_when_its_time_is_up),
       CASE(more_holes_than_the_bound_give_up_the_oldest), CASE(an_overfull_hold_lets_everything_go),
-      CASE(every_event_once_whatever_the_order))
+      CASE(every_event_once_whatever_the_order), CASE(the_account_is_held_against_what_the_publisher_tells),
+      CASE(the_account_waits_for_a_quiet_moment), CASE(what_was_published_before_is_fixed_at_the_first_quiet_moment),
+      CASE(the_number_of_events_in_a_lost_range_is_known_at_the_next_quiet_moment))

@@ -99,7 +99,29 @@ static void controls_write(void)
     state_write("state", &(weft__state){"n", 6, 99, &model, 1, 20, 21, 22, &session, 1, true});
     beat_write("beat", &(weft__beat){"n", 6, positions, 2, 1767614400123});
     command_write("command", &command);
-    reply_write("reply", &(weft__reply){"n", "R1", 1, true, (const uint8_t *)"abc", 3, 9, &lost, 1, "error", 12, 3});
+    weft__reply reply = {.node = "n", .request_id = "R1", .index = 1, .last = true, .covered_to_seq = 9};
+    reply.batch = (const uint8_t *)"abc";
+    reply.batch_bytes = 3;
+    reply.lost = &lost;
+    reply.lost_count = 1;
+    reply.error = "error";
+    reply.last_seq = 12;
+    reply.skipped_seq = 3;
+    reply_write("reply", &reply);
+    static const weft_stream_account streams[] = {
+        {.node = "n",
+         .epoch = 5,
+         .topic = WEFT_TOPIC_COST,
+         .own = true,
+         .last_seq = 17,
+         .published = 9,
+         .pending = 300},
+        {.node = "m", .epoch = 6, .topic = WEFT_TOPIC_TOOL, .based = true, .before = 2, .unaccounted = -1},
+        {.node = "-", .dropped_foreign = 1},
+    };
+    weft__reply account = {.node = "n", .request_id = "account.1", .last = true, .has_account = true};
+    account.account = (weft_account){.epoch = 5, .dropped_own = 7, .streams = streams, .stream_count = 3};
+    reply_write("reply_account", &account);
     merge_write();
     seed_write("control", "topic_evt", 6, "weft/v1/dev/evt/cost/host-a", 27);
     seed_write("control", "topic_json", 6, "weft/v1/dev/json/cost/token_usage/host-a/s%20%C3%BC", 51);

@@ -35,6 +35,9 @@ typedef enum weft_notice_kind {
     WEFT_NOTICE_JOURNAL_RECOVERED,
     WEFT_NOTICE_EPOCH_CHANGED, /* the retained epoch was ahead of the clock */
     WEFT_NOTICE_CLOCK_SKEW,    /* node, epoch; count: ms that its clock is off, over 5 s; text "ahead" or "behind" */
+    WEFT_NOTICE_UNACCOUNTED,   /* a stream of another node (node, epoch, text: topic) does not add up by count events:
+                                  weft/account.h; at most one a minute */
+    WEFT_NOTICE_COUNT
 } weft_notice_kind;
 
 /* "connected", "fenced" …; total. */
