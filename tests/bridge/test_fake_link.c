@@ -382,6 +382,69 @@ static void draws_the_same_faults_from_the_same_seed(void)
     CU_ASSERT(delivered > 0 && delivered < 26);
 }
 
+static void runs_the_callbacks_of_one_client(void)
+{
+    fake_broker *b = fake_broker_create(FAKE_PUMPED);
+    end *a = end_open(b, "a"), *c = end_open(b, "c");
+    CU_ASSERT_EQUAL(fake_link.subscribe(a->link, "t", 1), WEFT_OK);
+    CU_ASSERT_EQUAL(fake_link.subscribe(c->link, "t", 1), WEFT_OK);
+    CU_ASSERT_EQUAL(say(a, "t", "1"), WEFT_OK);
+    CU_ASSERT_EQUAL(say(a, "t", "2"), WEFT_OK);
+    CU_ASSERT_EQUAL(fake_broker_due(b, "c"), 2);
+    CU_ASSERT_EQUAL(fake_broker_pump_client(b, "c", 1), 1);
+    CU_ASSERT_STRING_EQUAL(c->told, "t=1 ");
+    CU_ASSERT_STRING_EQUAL(a->told, "");
+    CU_ASSERT_EQUAL(fake_broker_pump_client(b, "c", 9), 1);
+    expect(b, a, "t=1 ack1 t=2 ack2 ");
+    expect(b, c, "t=1 t=2 ");
+    end_close(a);
+    end_close(c);
+    fake_broker_destroy(b);
+}
+
+static void keeps_apart_one_way_and_joins_again(void)
+{
+    fake_broker *b = fake_broker_create(FAKE_PUMPED);
+    end *a = end_open(b, "a"), *c = end_open(b, "c");
+    CU_ASSERT_EQUAL(fake_link.subscribe(c->link, "t", 1), WEFT_OK);
+    fake_broker_part(b, "a", FAKE_NO_OUT);
+    CU_ASSERT_EQUAL(say(a, "t", "1"), WEFT_OK);
+    expect(b, c, "");
+    fake_broker_part(b, "a", FAKE_JOINED);
+    expect(b, c, "t=1 ");
+    expect(b, a, "ack1 ");
+    fake_broker_part(b, "c", FAKE_NO_IN);
+    CU_ASSERT_EQUAL(say(a, "t", "2"), WEFT_OK);
+    expect(b, a, "ack2 ");
+    expect(b, c, "");
+    CU_ASSERT_EQUAL(fake_broker_due(b, "c"), 0);
+    fake_broker_part(b, "c", FAKE_JOINED);
+    expect(b, c, "t=2 ");
+    end_close(a);
+    end_close(c);
+    fake_broker_destroy(b);
+}
+
+static void loses_what_was_on_the_wire_with_the_connection(void)
+{
+    fake_broker *b = fake_broker_create(FAKE_PUMPED);
+    end *a = end_open(b, "a"), *c = end_open(b, "c");
+    CU_ASSERT_EQUAL(fake_link.subscribe(c->link, "t", 1), WEFT_OK);
+    fake_broker_part(b, "a", FAKE_APART);
+    CU_ASSERT_EQUAL(say(a, "t", "1"), WEFT_OK);
+    CU_ASSERT_EQUAL(end_connect(c, true), WEFT_OK);
+    CU_ASSERT_EQUAL(fake_broker_cut(b, "a"), 1);
+    expect(b, a, "down ");
+    CU_ASSERT_EQUAL(end_connect(a, true), WEFT_TIMEOUT);
+    fake_broker_part(b, "a", FAKE_JOINED);
+    CU_ASSERT_EQUAL(end_connect(a, true), WEFT_OK);
+    expect(b, a, "");
+    expect(b, c, "");
+    end_close(a);
+    end_close(c);
+    fake_broker_destroy(b);
+}
+
 static bool told_count(void *user)
 {
     end *n = user;
@@ -413,4 +476,5 @@ SUITE(bridge_fake_link, CASE(matches_filters_as_mqtt_does), CASE(delivers_to_eve
       CASE(keeps_sessions_for_the_absent), CASE(stops_starts_and_forgets), CASE(freezes_and_thaws),
       CASE(refuses_connects_on_demand), CASE(does_each_fault_once), CASE(cuts_the_publisher_around_a_publish),
       CASE(says_nothing_after_down), CASE(draws_the_same_faults_from_the_same_seed),
-      CASE(calls_back_from_its_own_thread))
+      CASE(runs_the_callbacks_of_one_client), CASE(keeps_apart_one_way_and_joins_again),
+      CASE(loses_what_was_on_the_wire_with_the_connection), CASE(calls_back_from_its_own_thread))

@@ -199,8 +199,13 @@ void fake_broker_thaw(fake_broker *b)
 {
     pthread_mutex_lock(&b->lock);
     b->frozen = false;
-    for (item *i = fake__list_pop(&b->stuck); i != NULL; i = fake__list_pop(&b->stuck)) {
+    for (size_t left = b->stuck.count; left > 0; left--) {
+        item *i = fake__list_pop(&b->stuck);
         weft__link *from = i->link;
+        if (i->on_wire) {
+            fake__list_push(&b->stuck, i);
+            continue;
+        }
         if (fake__publish_locked(b, from, i))
             fake__ack_push_locked(b, from, i->token, WEFT_OK);
         fake__item_free(i);
@@ -220,6 +225,54 @@ unsigned fake_broker_cut(fake_broker *b, const char *client)
         }
     pthread_mutex_unlock(&b->lock);
     return cut;
+}
+
+fake_ways fake__ways_locked(const fake_broker *b, const char *client)
+{
+    for (size_t i = 0; i < PARTED_MAX; i++)
+        if (b->parted[i].ways != FAKE_JOINED && fake__client_is(client, b->parted[i].client))
+            return b->parted[i].ways;
+    return FAKE_JOINED;
+}
+
+/* What was waiting on the wire arrives, in order. */
+static void wire_join_locked(fake_broker *b)
+{
+    for (size_t left = b->stuck.count; left > 0; left--) {
+        item *i = fake__list_pop(&b->stuck);
+        weft__link *from = i->link;
+        if (!i->on_wire || (from != NULL && (fake__ways_locked(b, from->client) & FAKE_NO_OUT))) {
+            fake__list_push(&b->stuck, i);
+            continue;
+        }
+        i->on_wire = false;
+        if (from != NULL && from->up && from->connection == i->connection) {
+            if (b->frozen) {
+                fake__list_push(&b->stuck, i);
+                continue;
+            }
+            if (fake__publish_locked(b, from, i))
+                fake__ack_push_locked(b, from, i->token, WEFT_OK);
+        }
+        fake__item_free(i);
+    }
+    pthread_cond_broadcast(&b->changed);
+}
+
+void fake_broker_part(fake_broker *b, const char *client, fake_ways ways)
+{
+    pthread_mutex_lock(&b->lock);
+    size_t i = 0;
+    while (i < PARTED_MAX && (b->parted[i].ways == FAKE_JOINED || strcmp(b->parted[i].client, client) != 0))
+        i++;
+    for (size_t unused = 0; i == PARTED_MAX && unused < PARTED_MAX; unused++)
+        if (b->parted[unused].ways == FAKE_JOINED)
+            i = unused;
+    assert(i < PARTED_MAX);
+    (void)snprintf(b->parted[i].client, sizeof b->parted[i].client, "%s", client);
+    b->parted[i].ways = ways;
+    wire_join_locked(b);
+    pthread_mutex_unlock(&b->lock);
 }
 
 /* ---- acknowledgements ---- */
@@ -357,5 +410,13 @@ void fake_broker_set_tap(fake_broker *b, fake_tap_fn tap, void *user)
     pthread_mutex_lock(&b->lock);
     b->tap = tap;
     b->tap_user = user;
+    pthread_mutex_unlock(&b->lock);
+}
+
+void fake_broker_set_delivery_tap(fake_broker *b, fake_delivery_fn tap, void *user)
+{
+    pthread_mutex_lock(&b->lock);
+    b->delivery_tap = tap;
+    b->delivery_user = user;
     pthread_mutex_unlock(&b->lock);
 }

@@ -49,6 +49,8 @@ static void work_run_locked(fake_broker *b, item *i)
     if (i->kind == ITEM_ACK)
         link->in_flight--;
     link->calling = true;
+    if (i->kind == ITEM_MESSAGE && b->delivery_tap != NULL)
+        b->delivery_tap(b->delivery_user, link->client, i->topic, i->payload, i->length);
     pthread_mutex_unlock(&b->lock);
     item_call(i, &link->callbacks);
     fake__item_free(i);
@@ -57,12 +59,31 @@ static void work_run_locked(fake_broker *b, item *i)
     pthread_cond_broadcast(&b->changed);
 }
 
+/* A lost connection shows at the client itself. */
+static bool item_passes_locked(const fake_broker *b, const item *i)
+{
+    return i->kind == ITEM_DOWN || (!b->frozen && !(fake__ways_locked(b, i->link->client) & FAKE_NO_IN));
+}
+
+/* Takes the first callback that is due to a client. */
+static item *work_pop_locked(fake_broker *b, const char *client)
+{
+    item *before = NULL, *i = b->work.first;
+    while (i != NULL && !(fake__client_is(i->link->client, client) && item_passes_locked(b, i))) {
+        before = i;
+        i = i->next;
+    }
+    if (i != NULL)
+        fake__list_remove(&b->work, before, i);
+    return i;
+}
+
 void *fake__thread_run(void *broker)
 {
     fake_broker *b = broker;
     pthread_mutex_lock(&b->lock);
     while (!b->ending) {
-        item *i = b->frozen ? NULL : fake__list_pop(&b->work);
+        item *i = work_pop_locked(b, NULL);
         if (i != NULL)
             work_run_locked(b, i);
         else
@@ -72,15 +93,30 @@ void *fake__thread_run(void *broker)
     return NULL;
 }
 
-size_t fake_broker_pump(fake_broker *b)
+size_t fake_broker_pump_client(fake_broker *b, const char *client, size_t max)
 {
     size_t done = 0;
     assert(b->mode == FAKE_PUMPED);
     pthread_mutex_lock(&b->lock);
-    for (item *i; !b->frozen && (i = fake__list_pop(&b->work)) != NULL; done++)
+    for (item *i; done < max && (i = work_pop_locked(b, client)) != NULL; done++)
         work_run_locked(b, i);
     pthread_mutex_unlock(&b->lock);
     return done;
+}
+
+size_t fake_broker_pump(fake_broker *b)
+{
+    return fake_broker_pump_client(b, NULL, SIZE_MAX);
+}
+
+size_t fake_broker_due(fake_broker *b, const char *client)
+{
+    size_t due = 0;
+    pthread_mutex_lock(&b->lock);
+    for (const item *i = b->work.first; i != NULL; i = i->next)
+        due += fake__client_is(i->link->client, client) && item_passes_locked(b, i);
+    pthread_mutex_unlock(&b->lock);
+    return due;
 }
 
 /* ---- connections ---- */
@@ -139,7 +175,7 @@ static void link_close_locked(weft__link *link, bool with_will)
         pthread_cond_wait(&link->broker->changed, &link->broker->lock);
 }
 
-static weft_status broker_reach_locked(const fake_broker *b, const char **reason)
+static weft_status broker_reach_locked(const fake_broker *b, const weft__link *link, const char **reason)
 {
     const char *ignored;
     reason = reason != NULL ? reason : &ignored;
@@ -147,7 +183,7 @@ static weft_status broker_reach_locked(const fake_broker *b, const char **reason
         *reason = "connection refused by the fake broker: nothing listens there";
         return WEFT_UNREACHABLE;
     }
-    if (b->frozen) {
+    if (b->frozen || fake__ways_locked(b, link->client) != FAKE_JOINED) {
         *reason = "the fake broker took the connection but does not answer";
         return WEFT_TIMEOUT;
     }
@@ -183,7 +219,7 @@ static weft_status link_connect(weft__link *link, bool clean, weft__link_limits 
     fake_broker *b = link->broker;
     pthread_mutex_lock(&b->lock);
     link_close_locked(link, !b->stopped);
-    weft_status status = broker_reach_locked(b, reason);
+    weft_status status = broker_reach_locked(b, link, reason);
     if (status == WEFT_OK) {
         link_open_locked(b, link, clean);
         if (ret_limits != NULL)
@@ -279,8 +315,8 @@ static weft_status subscription_change(weft__link *link, const char *filter, int
     fake_broker *b = link->broker;
     weft_status status = WEFT_UNREACHABLE;
     pthread_mutex_lock(&b->lock);
-    if (b->frozen)
-        fake__link_drop_locked(link, false);
+    if (b->frozen || fake__ways_locked(b, link->client) != FAKE_JOINED)
+        fake__link_drop_locked(link, !b->frozen);
     if (link->up && qos >= 0 && deaf_locked(b, filter)) {
         status = WEFT_REFUSED;
     } else if (link->up) {
@@ -320,7 +356,9 @@ static bool message_send_locked(weft__link *link, item **message)
         link->in_flight++;
         (*message)->token = link->last_token = link->last_token % 65535 + 1;
     }
-    if (b->frozen) {
+    bool cut_off = (fake__ways_locked(b, link->client) & FAKE_NO_OUT) != 0;
+    if (b->frozen || cut_off) {
+        (*message)->on_wire = cut_off;
         fake__list_push(&b->stuck, *message);
         *message = NULL;
         return false;
@@ -355,7 +393,7 @@ static weft_status link_publish(weft__link *link, const char *topic, const uint8
 static weft_status link_peek(weft__link *link, const char *topic, uint8_t **ret, size_t *ret_bytes, const char **reason)
 {
     pthread_mutex_lock(&link->broker->lock);
-    weft_status status = broker_reach_locked(link->broker, reason);
+    weft_status status = broker_reach_locked(link->broker, link, reason);
     pthread_mutex_unlock(&link->broker->lock);
     if (status != WEFT_OK)
         return status;

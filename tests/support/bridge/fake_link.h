@@ -25,6 +25,10 @@ const char *fake_broker_url(const fake_broker *b);
 
 /* Runs callbacks until none is due; how many. */
 size_t fake_broker_pump(fake_broker *b);
+/* Runs up to max callbacks that are due to a client, in order; how many. */
+size_t fake_broker_pump_client(fake_broker *b, const char *client, size_t max);
+/* How many it could run. */
+size_t fake_broker_due(fake_broker *b, const char *client);
 /* Whether nothing is under way: no callback due or running. Held, queued and stuck messages do not count. */
 bool fake_broker_idle(fake_broker *b);
 
@@ -55,6 +59,13 @@ void fake_broker_freeze(fake_broker *b);
 void fake_broker_thaw(fake_broker *b);
 /* Breaks the connections of a client; its will is published. Returns how many broke. */
 unsigned fake_broker_cut(fake_broker *b, const char *client);
+
+typedef enum fake_ways { FAKE_JOINED = 0, FAKE_NO_OUT = 1, FAKE_NO_IN = 2, FAKE_APART = 3 } fake_ways;
+/* Cuts the wire between a client and the broker without breaking connections: what the client publishes (NO_OUT) or is
+ * to get (NO_IN) waits. Joined again, it arrives, unless the connection was broken meanwhile: then what was published
+ * over it is gone, and the session keeps what was to be got. Subscribing breaks the connection, connects time out. At
+ * most 8 clients, also such as connect later. */
+void fake_broker_part(fake_broker *b, const char *client, fake_ways ways);
 
 /* ---- acknowledgements ---- */
 
@@ -122,6 +133,11 @@ bool fake_broker_subscribed(fake_broker *b, const char *client, const char *filt
 typedef void (*fake_tap_fn)(void *user, const char *client, const char *topic, const uint8_t *payload, size_t length,
                             int qos, bool retain);
 void fake_broker_set_tap(fake_broker *b, fake_tap_fn tap, void *user);
+
+/* Sees each message handed to a client, before the client does; the same holds. */
+typedef void (*fake_delivery_fn)(void *user, const char *client, const char *topic, const uint8_t *payload,
+                                 size_t length);
+void fake_broker_set_delivery_tap(fake_broker *b, fake_delivery_fn tap, void *user);
 
 /* Whether an MQTT topic filter matches a topic (MQTT 5 section 4.7). */
 bool fake_topic_matches(const char *filter, const char *topic);

@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-enum { FAULTS_MAX = 32, DENIED_MAX = 8, NAME_BYTES = 256 };
+enum { FAULTS_MAX = 32, DENIED_MAX = 8, PARTED_MAX = 8, NAME_BYTES = 256 };
 
 /* One message on its way, in exactly one list. */
 typedef struct item {
@@ -18,7 +18,8 @@ typedef struct item {
     int token;
     weft_status status; /* ACK */
     int qos;
-    bool retain; /* to be retained; on delivery: sent because retained */
+    bool retain;  /* to be retained; on delivery: sent because retained */
+    bool on_wire; /* of a stuck one: the broker has not got it */
     char *topic;
     uint8_t *payload;
     size_t length;
@@ -106,6 +107,12 @@ struct fake_broker {
     item_list retained;
     fake_tap_fn tap;
     void *tap_user;
+    fake_delivery_fn delivery_tap;
+    void *delivery_user;
+    struct {
+        char client[NAME_BYTES];
+        fake_ways ways;
+    } parted[PARTED_MAX];
 };
 
 /* ---- fake_link.c ---- */
@@ -119,12 +126,15 @@ void *fake__thread_run(void *broker);
 /* ---- fake_broker.c ---- */
 fake_broker *fake__broker_find(const char *url);
 bool fake__client_is(const char *client, const char *name);
+fake_ways fake__ways_locked(const fake_broker *b, const char *client);
 
 /* ---- fake_route.c ---- */
 item *fake__item_create(const char *topic, const void *payload, size_t length, int qos, bool retain);
 void fake__item_free(item *i);
 void fake__list_push(item_list *list, item *i);
 item *fake__list_pop(item_list *list);
+/* before: the item in front of it; NULL: it is the first. */
+void fake__list_remove(item_list *list, item *before, item *i);
 void fake__list_clear(item_list *list);
 /* Moves what belongs to a link out of a list. */
 item_list fake__list_extract(item_list *list, const struct weft__link *link);

@@ -50,16 +50,20 @@ void fake__list_push(item_list *list, item *i)
     list->count++;
 }
 
+void fake__list_remove(item_list *list, item *before, item *i)
+{
+    *(before != NULL ? &before->next : &list->first) = i->next;
+    if (list->last == i)
+        list->last = before;
+    list->count--;
+    i->next = NULL;
+}
+
 item *fake__list_pop(item_list *list)
 {
     item *i = list->first;
-    if (i == NULL)
-        return NULL;
-    list->first = i->next;
-    if (list->first == NULL)
-        list->last = NULL;
-    list->count--;
-    i->next = NULL;
+    if (i != NULL)
+        fake__list_remove(list, NULL, i);
     return i;
 }
 
