@@ -12,6 +12,7 @@
     X(pub)                                                                                                             \
     X(sub)                                                                                                             \
     X(ingest)                                                                                                          \
+    X(journal)                                                                                                         \
     X(decode)                                                                                                          \
     X(simulate)                                                                                                        \
     X(demo)
