@@ -167,7 +167,9 @@ weft_status weft__downlink_thread_prepare(weft_bridge *b)
                                 .closes_work = true,
                                 .dead_grace_ms = b->opts.dead_grace_ms,
                                 .clock = b->clock,
-                                .first_request = b->wire.random >> 1};
+                                .first_request = b->wire.random >> 1,
+                                .since_ms = b->opts.since_ms,
+                                .past_marked = b->opts.since_ms != 0};
     weft__downlink_ops ops = {.deliver = on_deliver,
                               .lost = on_lost,
                               .ask = on_ask,

@@ -271,13 +271,13 @@ static weft_status connect_steps(weft_bridge *b, const char **reason)
     b->wire.subscribe_again_ms = 0;
     b->wire.control_in_flight = 0;
     uint32_t wanted = atomic_load(&b->interest);
+    /* Before the births come in: they are taken for the topics that are wanted then. */
+    atomic_store(&b->downlink_topics, wanted & ~topics_denied(b));
+    atomic_store(&b->downlink_up, true);
+    atomic_store(&b->downlink_connected, true);
     st = subscribe_fixed(b, UINT32_MAX);
-    if (st == WEFT_OK) {
-        atomic_store(&b->downlink_topics, wanted & ~topics_denied(b));
-        atomic_store(&b->downlink_up, true);
-        atomic_store(&b->downlink_connected, true);
+    if (st == WEFT_OK)
         st = topics_follow(b, wanted);
-    }
     if (st == WEFT_OK && present)
         st = birth_publish(b);
     if (st != WEFT_OK) {

@@ -27,6 +27,7 @@ static const option_row rows[] = {
     {"type", 'T', "TYPE", "only events of this type, as token_usage (may be repeated)"},
     {"session", 0, "ID", "only events of this session"},
     {"node", 'n', "NAME", "only events of this node"},
+    {"since", 's', "MOMENT", "first what was published since then: " MOMENT_HELP},
     {"json", 'j', NULL, "print one JSON object a line"},
     {"count", 'c', "N", "end after N events"},
     {"timeout", 0, "S", "end after S seconds"},
@@ -36,6 +37,7 @@ static const option_row rows[] = {
 typedef struct listener {
     const char *url;
     bool json;
+    int64_t since_ms;
     uint64_t wanted; /* events; 0: no end */
     atomic_uint_fast64_t count;
     atomic_bool done;
@@ -206,7 +208,7 @@ static int listen_until_the_end(listener *l, const weft_filter *filter, const br
     weft_bridge *bridge = NULL;
     weft_subscription subscription;
     weft_subscribe_opts how = {.name = "sub", .on_lost = on_lost};
-    weft_bridge_opts opts = {.listen_only = true, .on_notice = on_notice, .user = l};
+    weft_bridge_opts opts = {.listen_only = true, .since_ms = l->since_ms, .on_notice = on_notice, .user = l};
     const char *reason = NULL;
     broker_options_apply(broker, &opts);
     weft_status st = weft_dispatcher_create(NULL, &dispatcher);
@@ -231,17 +233,21 @@ static int run(const args *a)
     broker_options broker;
     weft_event_type types[TYPES_MAX];
     weft_filter filter = {.session_id = args_text(a, "session", NULL)};
-    int64_t count, timeout_ms;
+    int64_t count, timeout_ms, since_ms;
     if (a->rest_count > 0)
         return args_usage(a, "'%s' is too much; it takes options only.", a->rest[0]);
     if (args_text(a, "node", NULL) != NULL && (filter.node = node_option_read(a, NULL)) == NULL)
         return EXIT_USAGE;
     if (broker_options_read(a, &broker) != EXIT_DONE || !topics_option_read(a, "topic", &filter.topics) ||
         !read_types(a, &filter, types) || !args_number(a, "count", 1, INT64_MAX, 0, &count) ||
-        !args_seconds(a, "timeout", -1, &timeout_ms))
+        !args_seconds(a, "timeout", -1, &timeout_ms) ||
+        !moment_option_read(a, "since", weft_clock_wall_ms(weft_clock_system()), &since_ms))
         return EXIT_USAGE;
-    listener l = {
-        .url = broker.url, .json = args_flag(a, "json"), .wanted = (uint64_t)count, .topics = topics_count(&filter)};
+    listener l = {.url = broker.url,
+                  .json = args_flag(a, "json"),
+                  .since_ms = since_ms,
+                  .wanted = (uint64_t)count,
+                  .topics = topics_count(&filter)};
     wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (wake_fd < 0) {
         fprintf(stderr, "weft sub: cannot make an eventfd: %s.\n", strerror(errno));
@@ -260,7 +266,9 @@ const command cmd_sub = {
     .summary = "Prints the events of the fabric as they come.",
     .details =
         "Exit status: 0 when N events came, or on Ctrl-C; 1 when time was up before; 3 when the broker could not\n"
-        "be reached in that time. Events that are known to be missing are reported on standard error.",
+        "be reached in that time. Events that are known to be missing are reported on standard error.\n"
+        "With --since the nodes that are up send what is in their journals (7 days, or 1 GiB), old before new;\n"
+        "their clocks count, give or take 5 s.",
     .options = rows,
     .run = run,
 };

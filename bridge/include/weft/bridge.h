@@ -68,6 +68,9 @@ typedef struct weft_bridge_opts {
     bool listen_only;       /* no journal, no birth; `node` only addresses replies, made up if NULL */
     bool anonymous;         /* sends, but without birth, will, beat and state: for a process of seconds */
     bool json_tap;          /* also publishes each event as JSON under json/…, QoS 0 */
+    int64_t since_ms;       /* wall clock: what the nodes have accepted since then is wanted too, from their journals, for
+                             * the topics subscribed when the bridge is created. It comes before what is new of its
+                             * stream, flagged as replayed; what retention has taken is reported lost. 0: what comes */
     uint32_t hold_ms;       /* how long events after a gap wait for it to be healed; 0: 2,000 */
     uint32_t dead_grace_ms; /* how long what a dead node left open stays so (weft/peers.h); 0: 10,000 */
     void (*on_notice)(const weft_notice *notice,
