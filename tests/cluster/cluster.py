@@ -25,6 +25,7 @@ DRAIN_S = 30
 MEMORY_MAX_MB = 200
 DESCRIPTORS_MAX = 100
 DISK_MAX_MB = 1200
+ALL_TOPICS = 16  # among the first so many events of a load are some of every topic
 RECOMMENDED = "allow_anonymous true\nmax_inflight_messages 128\nmax_queued_messages 100000\n"
 STOCK = "allow_anonymous true\n"  # 20 in flight, 1,000 queued
 LOST = re.compile(r"lost: (?:(\d+) events?|events)(?: of ([^/]+)/(\w+), epoch (\d+), seq (\d+) to (\d+))?: (\w+)")
@@ -84,7 +85,9 @@ class Cluster(Fabric):
         self.loads = {name: Synthetic(name) for name in self.names}
         self.nodes, self.observers, self.publishers = {}, {}, {}
         self.node_words, self.node_prefix = {}, {}
-        self.urls = {}  # of those that are at another broker
+        self.urls = {}   # of those that are at another broker
+        self.disks = {}  # of those that have one of their own: where it is
+        self.told = []   # what was done when, for a failure
         self.chaos = None
         self.watch = Watch(self.path("state"))
         self.watch.start()
@@ -127,10 +130,10 @@ class Cluster(Fabric):
         wait_for(lambda: os.path.exists(control), "the proxy listens")
         self.chaos = Chaos(control)
 
-    def start_cluster_node(self, name, ready=True):
+    def start_cluster_node(self, name, ready=True, **more):
         words = ["--broker", self.url_of(name), "--fabric", self.fabric_name, "--node", name, "--stats",
                  "--drain-timeout", str(DRAIN_S), *self.node_words.get(name, [])]
-        node = self.spawn_on(name, name, [*self.node_prefix.get(name, []), WEFT, "node", *words])
+        node = self.spawn_on(name, name, [*self.node_prefix.get(name, []), WEFT, "node", *words], **more)
         self.nodes[name] = node
         self.watch.add(name, node.child.pid)
         if ready:
@@ -175,7 +178,21 @@ class Cluster(Fabric):
     def start_load(self, **more):
         for name in self.names:
             self.start_publisher(name, **more)
-        self.wait_flow()
+        wait_for(self.all_streams_flow, "something of every topic of every node is handled", PATIENCE_S)
+
+    def all_streams_flow(self):
+        """An observer that was there after a node has a stream's beginning from what it hears of it first."""
+        self.read()
+        return all(observer.history.highest[name] >= ALL_TOPICS or self.publishers[name].done()
+                   for observer in self.observers.values() for name in self.publishers)
+
+    def wait_beats(self):
+        """Until each node has said once more how far its streams are."""
+        argv = ["mosquitto_sub", "-h", self.url.split("//")[1].split(":")[0], "-p", str(self.port), "-F", "%t", "-t",
+                f"weft/v1/{self.fabric_name}/beat/+"]
+        listener = self.spawn("beats", argv)
+        wait_for(lambda: {line.split("/")[-1] for line in listener.lines()} >= set(self.names), "every node beats")
+        listener.kill()
 
     # ---- waiting ----
 
@@ -330,7 +347,7 @@ class Cluster(Fabric):
 
     def tails(self):
         """The last lines of what each process said, for a failure."""
-        found = []
+        found = list(self.told)
         for process in self.processes:
             lines = process.err().splitlines()
             found += [f"--- {os.path.basename(process.err_path)}", *lines[-12:]]

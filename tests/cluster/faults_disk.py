@@ -17,6 +17,7 @@ def mount_for(c, name, kilobytes=DISK_KB):
     os.mkdir(path)
     run("mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,mode=700", "none", path)
     c.node_words[name] = ["--state-dir", path]
+    c.disks[name] = path
     return path
 
 

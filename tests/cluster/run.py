@@ -18,6 +18,7 @@ import faults_network  # noqa: F401
 import faults_node  # noqa: F401
 import faults_subscriber  # noqa: F401
 import hosts
+import storm  # noqa: F401
 from catalogue import FAULTS
 from cluster import Broken, Cluster
 
