@@ -20,7 +20,7 @@ LONG_S = 20  # outlasts every keep-alive
 LONG_SHARE = 0.08
 DISK_KB = 64 * 1024
 SEED = int(os.environ.get("WEFT_STORM_SEED") or 0) or secrets.randbelow(10**6) + 1
-SECONDS = 60 * float(os.environ.get("WEFT_STORM_MINUTES") or 0.4)
+SECONDS = 60 * float(os.environ.get("WEFT_STORM_MINUTES") or 0.3)
 
 
 def targets(c, kind):
