@@ -195,7 +195,9 @@ static weft_status names_copy(weft_bridge *b, const weft_bridge_opts *opts, cons
     char made_up[WEFT_NAME_MAX_BYTES + 1];
     snprintf(made_up, sizeof made_up, "listener.%ld.%llx", (long)getpid(),
              (unsigned long long)b->wire.random & 0xffffff);
-    const char *node = opts->node != NULL || !opts->listen_only ? opts->node : made_up;
+    const char *node = opts->node;
+    if (node == NULL && opts->listen_only) /* the broker's rules pin the name to the user */
+        node = opts->username != NULL && weft_name_valid(opts->username) ? opts->username : made_up;
     if (!weft_name_valid(fabric)) {
         *reason = "fabric: a name is 1 to 64 of a-z 0-9 _ . - and not \"-\"";
         return WEFT_INVALID;
@@ -206,6 +208,7 @@ static weft_status names_copy(weft_bridge *b, const weft_bridge_opts *opts, cons
     }
     strcpy(b->fabric, fabric);
     strcpy(b->node, node);
+    b->node_shared = opts->anonymous || opts->node == NULL;
     b->opts.fabric = b->fabric;
     b->opts.node = b->node;
     return WEFT_OK;
@@ -231,6 +234,9 @@ static weft_status link_make(weft_bridge *b, const char **reason)
                                       .on_down = weft__bridge_on_down,
                                       .user = b};
     snprintf(client, sizeof client, "weft:%s:%s", b->fabric, b->node);
+    if (b->node_shared)
+        snprintf(client, sizeof client, "weft:%s:%.32s.%ld.%llx", b->fabric, b->node, (long)getpid(),
+                 (unsigned long long)b->wire.random & 0xffffff);
     weft_status st = WEFT_OK;
     if (present) {
         st = weft__topic_node(will_topic, b->fabric, WEFT__TREE_LIVE, b->node);

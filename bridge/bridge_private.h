@@ -166,6 +166,7 @@ struct weft_bridge {
     const weft__link_ops *link_ops;
     weft__link *link;
     bool sends;       /* has a journal and an uplink */
+    bool node_shared; /* other processes may use the node's name beside this one */
     int64_t instance; /* tells this process from another of its name */
     weft__kill_point kill_point;
 

@@ -248,12 +248,19 @@ static weft__live_origin origin_of(const weft__inbound *in)
     return in->retained ? WEFT__LIVE_RETAINED : WEFT__LIVE_FRESH;
 }
 
+/* Who only listens has no events, and may bear the name of a user who has. */
+static bool is_own(const weft_bridge *b, const weft__topic_parts *parts)
+{
+    bool ours = b->sends || parts->tree == WEFT__TREE_CMD || parts->tree == WEFT__TREE_REPLY;
+    return ours && strcmp(parts->sender, b->node) == 0;
+}
+
 static void message_take(weft_bridge *b, const weft__inbound *in, int64_t now)
 {
     weft__topic_parts parts;
     if (weft__topic_parse(in->topic, &parts) != WEFT_OK)
         return;
-    if (strcmp(parts.sender, b->node) == 0) {
+    if (is_own(b, &parts)) {
         atomic_fetch_add(&b->dropped_own, parts.tree == WEFT__TREE_EVT);
         if (parts.tree == WEFT__TREE_LIVE)
             weft__bridge_note_own_live(b, in->payload, in->length);

@@ -65,7 +65,7 @@ typedef struct weft_bridge_opts {
     const char *ca_file;
     const char *cert_file;
     const char *key_file;
-    bool listen_only;       /* no journal, no birth; `node` only addresses replies, made up if NULL */
+    bool listen_only;       /* no journal, no birth; `node` only addresses replies; if NULL the username, or made up */
     bool anonymous;         /* sends, but without birth, will, beat and state: for a process of seconds */
     bool json_tap;          /* also publishes each event as JSON under json/…, QoS 0 */
     int64_t since_ms;       /* wall clock: what the nodes have accepted since then is wanted too, from their journals, for
