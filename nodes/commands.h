@@ -15,6 +15,7 @@
     X(journal)                                                                                                         \
     X(decode)                                                                                                          \
     X(simulate)                                                                                                        \
+    X(acl)                                                                                                             \
     X(demo)
 
 #define X(name) extern const command cmd_##name;

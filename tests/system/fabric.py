@@ -100,7 +100,9 @@ class Fabric:
         self.directory = tempfile.mkdtemp(prefix="weft-system-")
         os.mkdir(self.path("run"), 0o700)
         self.env = {**os.environ, "XDG_RUNTIME_DIR": self.path("run"), "XDG_STATE_HOME": self.path("state")}
+        self.scheme = "mqtt"
         self.address = "127.0.0.1"
+        self.host = None  # what clients call it; the address
         self.port = free_port()
         self.broker = None
         self.broker_settings = "allow_anonymous true\nmax_inflight_messages 128\nmax_queued_messages 100000\n"
@@ -110,7 +112,7 @@ class Fabric:
 
     @property
     def url(self):
-        return f"mqtt://{self.address}:{self.port}"
+        return f"{self.scheme}://{self.host or self.address}:{self.port}"
 
     def path(self, *parts):
         return os.path.join(self.directory, *parts)
