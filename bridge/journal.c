@@ -196,6 +196,18 @@ uint64_t weft__journal_pending(weft__journal *j, uint64_t epoch, weft_topic topi
     return s == NULL ? 0 : s->totals.pending_events;
 }
 
+uint64_t weft__journal_last_seq(weft__journal *j, uint64_t epoch, weft_topic topic)
+{
+    const weft__stream *s = weft__stream_find(j, epoch, topic);
+    return s == NULL ? 0 : s->totals.last_seq;
+}
+
+int64_t weft__journal_gone_ms(weft__journal *j, uint64_t epoch, weft_topic topic)
+{
+    const weft__stream *s = weft__stream_find(j, epoch, topic);
+    return s == NULL ? 0 : (int64_t)s->totals.gone_ms;
+}
+
 uint64_t weft__journal_acknowledged(weft__journal *j, uint64_t epoch, weft_topic topic)
 {
     const weft__stream *s = weft__stream_find(j, epoch, topic);

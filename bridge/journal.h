@@ -109,6 +109,10 @@ weft_status weft__journal_each_in_range(weft__journal *j, uint64_t epoch, weft_t
 size_t weft__journal_positions(weft__journal *j, weft__position *positions, size_t max);
 /* How many events of a stream are not acknowledged. */
 uint64_t weft__journal_pending(weft__journal *j, uint64_t epoch, weft_topic topic);
+/* The last seq assigned in a stream; 0 if it is not known. */
+uint64_t weft__journal_last_seq(weft__journal *j, uint64_t epoch, weft_topic topic);
+/* When the newest of a stream's rows that have been deleted was accepted; 0: none was, or it is not known. */
+int64_t weft__journal_gone_ms(weft__journal *j, uint64_t epoch, weft_topic topic);
 /* The seq up to which a stream is acknowledged; 0 if none. */
 uint64_t weft__journal_acknowledged(weft__journal *j, uint64_t epoch, weft_topic topic);
 

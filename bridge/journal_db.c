@@ -30,7 +30,7 @@ static const char schema[] =
     "CREATE INDEX rows_by_priority ON rows(priority) WHERE priority <> 2;"
     "CREATE TABLE streams(epoch INTEGER, topic INTEGER, last_seq INTEGER NOT NULL, acked_seq INTEGER NOT NULL,"
     " last_id INTEGER NOT NULL, row_count INTEGER NOT NULL, row_bytes INTEGER NOT NULL, pending_rows INTEGER NOT NULL,"
-    " pending_events INTEGER NOT NULL, events INTEGER NOT NULL DEFAULT 0,"
+    " pending_events INTEGER NOT NULL, events INTEGER NOT NULL DEFAULT 0, gone_ms INTEGER NOT NULL DEFAULT 0,"
     " PRIMARY KEY(epoch, topic)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE epochs(epoch INTEGER PRIMARY KEY) STRICT;"
     "CREATE TABLE feeds(feed TEXT PRIMARY KEY, line INTEGER NOT NULL, state BLOB,"
@@ -40,6 +40,7 @@ static const char schema[] =
 static const char *const migrations[WEFT__JOURNAL_VERSION] = {
     [1] = "ALTER TABLE feeds ADD COLUMN touched_ms INTEGER NOT NULL DEFAULT 0;",
     [2] = "ALTER TABLE streams ADD COLUMN events INTEGER NOT NULL DEFAULT 0;",
+    [3] = "ALTER TABLE streams ADD COLUMN gone_ms INTEGER NOT NULL DEFAULT 0;",
 };
 
 static const char *const statements[] = {

@@ -27,7 +27,7 @@ typedef struct sqlite3_stmt sqlite3_stmt;
 
 enum {
     WEFT__JOURNAL_APPLICATION_ID = 0x77656674, /* "weft" */
-    WEFT__JOURNAL_VERSION = 3,                 /* of the schema */
+    WEFT__JOURNAL_VERSION = 4,                 /* of the schema */
 };
 
 /* Columns of a row, in the order of weft__journal_row_columns; the blob comes last so that the rest is read without it.
@@ -52,7 +52,7 @@ enum {
     X(ROW_LOWEST, "SELECT id FROM rows INDEXED BY rows_by_priority WHERE priority = ?1 AND priority <> 2 "             \
                   "ORDER BY id LIMIT 1")                                                                               \
     X(ROW_NORMAL, "SELECT id FROM rows NOT INDEXED WHERE priority = 2 AND id > ?1 ORDER BY id LIMIT 1")                \
-    X(STREAM_STORE, "REPLACE INTO streams VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")                            \
+    X(STREAM_STORE, "REPLACE INTO streams VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                       \
     X(STREAM_DELETE, "DELETE FROM streams WHERE epoch = ?1 AND topic = ?2")                                            \
     X(STREAM_LOAD, "SELECT * FROM streams ORDER BY epoch, topic")                                                      \
     X(EPOCH_LAST, "SELECT coalesce(max(epoch), 0) FROM epochs")                                                        \
@@ -83,7 +83,8 @@ typedef struct weft__stream_totals {
     uint64_t row_bytes;
     uint64_t pending_rows;
     uint64_t pending_events;
-    uint64_t events; /* ever appended; 0: not known, as it was begun by a version that did not count */
+    uint64_t events;  /* ever appended; 0: not known, as it was begun by a version that did not count */
+    uint64_t gone_ms; /* newest accepted_ms of the rows deleted; 0: none, or not known */
 } weft__stream_totals;
 
 /* What the index alone tells of a row. */

@@ -126,6 +126,8 @@ weft_status weft__row_delete(weft__journal *j, weft__stream *s, const weft__jour
     weft__stream_touch(s);
     s->totals.rows = less(s->totals.rows, 1);
     s->totals.row_bytes = less(s->totals.row_bytes, row->length);
+    if (row->accepted_ms > (int64_t)s->totals.gone_ms)
+        s->totals.gone_ms = (uint64_t)row->accepted_ms;
     if (row->last_seq > s->totals.acked_seq) {
         s->totals.pending_rows = less(s->totals.pending_rows, 1);
         s->totals.pending_events = less(s->totals.pending_events, row->event_count);

@@ -81,6 +81,7 @@ static weft_status stream_store(weft__journal *j, const weft__stream *s)
         t->pending_rows,
         t->pending_events,
         t->events,
+        t->gone_ms,
     };
     return weft__journal_run(j, WEFT__SQL_STREAM_STORE, values, sizeof values / sizeof *values);
 }
@@ -144,6 +145,7 @@ static weft_status stream_load(weft__journal *j, sqlite3_stmt *stmt)
         .pending_rows = column_u64(stmt, 7),
         .pending_events = column_u64(stmt, 8),
         .events = column_u64(stmt, 9),
+        .gone_ms = column_u64(stmt, 10),
     };
     if (s->totals.acked_seq > s->totals.last_seq || s->totals.pending_rows > s->totals.rows)
         return weft__journal_result(j, SQLITE_CORRUPT);

@@ -533,7 +533,7 @@ static void refuses_paths_that_are_not_a_journal(void)
     file_patch(r.path, 60, "\0\0\0\x63", 4);
     CU_ASSERT_EQUAL(rig_open(&r), WEFT_UNSUPPORTED);
     CU_ASSERT_PTR_NOT_NULL(strstr(r.reason, "newer"));
-    file_patch(r.path, 60, "\0\0\0\x3", 4);
+    file_patch(r.path, 60, "\0\0\0\x4", 4);
     CU_ASSERT_EQUAL(rig_reopen(&r), WEFT_OK);
     rig_close(&r);
     file_patch(r.path, 68, "abcd", 4);
@@ -585,7 +585,10 @@ static void uncounted_make(const char *path)
     sqlite3 *db;
     CU_ASSERT_EQUAL_FATAL(sqlite3_open(path, &db), SQLITE_OK);
     CU_ASSERT_EQUAL(
-        sqlite3_exec(db, "ALTER TABLE streams DROP COLUMN events; PRAGMA user_version = 2", NULL, NULL, NULL),
+        sqlite3_exec(
+            db,
+            "ALTER TABLE streams DROP COLUMN events; ALTER TABLE streams DROP COLUMN gone_ms; PRAGMA user_version = 2",
+            NULL, NULL, NULL),
         SQLITE_OK);
     CU_ASSERT_EQUAL(sqlite3_close(db), SQLITE_OK);
 }

@@ -95,12 +95,11 @@ static void make_version_1(rig *r)
 {
     sqlite3 *db;
     CU_ASSERT_EQUAL_FATAL(sqlite3_open(r->path, &db), SQLITE_OK);
-    CU_ASSERT_EQUAL(
-        sqlite3_exec(
-            db,
-            "ALTER TABLE feeds DROP COLUMN touched_ms; ALTER TABLE streams DROP COLUMN events; PRAGMA user_version = 1",
-            NULL, NULL, NULL),
-        SQLITE_OK);
+    CU_ASSERT_EQUAL(sqlite3_exec(db,
+                                 "ALTER TABLE feeds DROP COLUMN touched_ms; ALTER TABLE streams DROP COLUMN events; "
+                                 "ALTER TABLE streams DROP COLUMN gone_ms; PRAGMA user_version = 1",
+                                 NULL, NULL, NULL),
+                    SQLITE_OK);
     (void)sqlite3_close(db);
 }
 
