@@ -20,7 +20,7 @@ enum {
     TAPS_MAX_BYTES = 8 << 20,
     TAPS_MAX = 8192,
     ITEMS_MAX = 65536,
-    REPLAYS_MAX = 1024,
+    COMMANDS_MAX = 1024,
     COMMANDS_MAX_BYTES = 4 << 20,
     CALLS_MAX = 64,
     KEEP_ALIVE_S = 10,
@@ -299,6 +299,8 @@ static weft_status journal_make(weft_bridge *b, const char **reason)
     if (st == WEFT_OK)
         st = weft__node_state_create(&b->state);
     if (st == WEFT_OK)
+        st = weft__replay_desk_create(b->node, &b->replay_desk);
+    if (st == WEFT_OK)
         st = weft__uplink_create(UPLINK_MAX_BYTES, &b->ledger, &b->uplink);
     uint64_t epoch = epoch_by_clock(b);
     if (st == WEFT_OK)
@@ -324,8 +326,7 @@ static void primitives_init(weft_bridge *b)
     weft__queue_init(&b->control, ITEMS_MAX, CONTROL_MAX_BYTES, &b->link_signal);
     weft__queue_init(&b->taps, TAPS_MAX, TAPS_MAX_BYTES, &b->link_signal);
     weft__queue_init(&b->acks, 2 * ITEMS_MAX, SIZE_MAX, &b->link_signal);
-    weft__queue_init(&b->commands, REPLAYS_MAX, COMMANDS_MAX_BYTES, &b->journal_signal);
-    weft__queue_init(&b->replays, REPLAYS_MAX, SIZE_MAX, &b->journal_signal);
+    weft__queue_init(&b->commands, COMMANDS_MAX, COMMANDS_MAX_BYTES, &b->journal_signal);
     weft__queue_init(&b->calls, CALLS_MAX, SIZE_MAX, &b->journal_signal);
 }
 
@@ -531,6 +532,7 @@ void weft_bridge_destroy(weft_bridge *b)
     weft__downlink_destroy(b->downlink);
     weft__uplink_destroy(b->uplink);
     weft__node_state_destroy(b->state);
+    weft__replay_desk_destroy(b->replay_desk);
     weft__intake_fini(&b->intake);
     weft__queue_fini(&b->inbound, node_release);
     weft__queue_fini(&b->deliveries, delivery_release);
@@ -538,7 +540,6 @@ void weft_bridge_destroy(weft_bridge *b)
     weft__queue_fini(&b->taps, control_release);
     weft__queue_fini(&b->acks, node_release);
     weft__queue_fini(&b->commands, node_release);
-    weft__queue_fini(&b->replays, node_release);
     weft__queue_fini(&b->calls, call_release);
     if (b->journal != NULL)
         weft__journal_close(b->journal);

@@ -21,6 +21,7 @@
 #include "bridge/ledger.h"
 #include "bridge/link.h"
 #include "bridge/node_state.h"
+#include "bridge/replay_desk.h"
 #include "bridge/topic_map.h"
 #include "bridge/uplink.h"
 #include "weft/bridge.h"
@@ -61,17 +62,6 @@ typedef struct weft__ack {
     int token;
     weft_status status;
 } weft__ack;
-
-typedef struct weft__replay {
-    weft__node node;
-    char to[WEFT_NAME_MAX_BYTES + 1];
-    char request_id[WEFT_NAME_MAX_BYTES + 1];
-    uint64_t epoch;
-    weft_topic topic;
-    uint64_t from_seq;
-    uint64_t to_seq;
-    uint32_t max_messages;
-} weft__replay;
 
 /* Something to be done on the journal thread while the caller waits. */
 typedef struct weft__call {
@@ -175,7 +165,7 @@ struct weft_bridge {
     weft__intake intake;
     weft__ledger ledger;
     weft__uplink *uplink;
-    weft__queue inbound, deliveries, control, taps, acks, commands, replays, calls;
+    weft__queue inbound, deliveries, control, taps, acks, commands, calls;
 
     /* journal thread */
     weft__journal *journal; /* replaced under journal_mutex; sync and checkpoint: the sync thread, under it */
@@ -184,6 +174,7 @@ struct weft_bridge {
     weft__unwritten unwritten;
     bool journal_damaged; /* found while reading: opened anew before anything else */
     int64_t reopen_ms;    /* not before */
+    weft__replay_desk *replay_desk;
     weft__node_state *state;
     bool state_changed;
     int64_t state_sent_ms;
@@ -238,6 +229,7 @@ struct weft_bridge {
     atomic_bool deliver_dropping; /* the time for handlers is up */
     _Atomic uint64_t dropped_own, dropped_overflow, control_dropped, connects;
     _Atomic int64_t dropped_notice_ms, unaccounted_notice_ms;
+    atomic_bool answers_wait;   /* for room among the control messages */
     _Atomic size_t payload_max; /* what the broker takes */
 
     pthread_mutex_t mutex;
@@ -270,8 +262,9 @@ int64_t weft__link_turn(weft_bridge *b);
 int64_t weft__downlink_turn(weft_bridge *b);
 int64_t weft__deliver_turn(weft_bridge *b);
 
-/* What a turn of the journal thread does beside writing; there is a journal. */
-void weft__journal_service(weft_bridge *b);
+/* What a turn of the journal thread does beside writing; there is a journal. Returns when it wants to be called again,
+ * in ms. */
+int64_t weft__journal_service(weft_bridge *b);
 void weft__journal_service_finish(weft_bridge *b);
 
 /* "appended" …; total. */

@@ -550,7 +550,7 @@ static void answer_take(weft__downlink *d, weft__stream *s, const weft__reply *r
     s->ask.next_index = reply->index + 1;
     s->ask.deadline_ms = now_ms + d->opts.ask_timeout_ms;
     weft__stream_hold_on(s, now_ms, d->opts.hold_ms);
-    if (d->opts.since_ms != 0 && reply->skipped_seq >= s->ask.from && reply->skipped_seq <= SEQ_MAX)
+    if (!s->ask.broken && d->opts.since_ms != 0 && reply->skipped_seq >= s->ask.from && reply->skipped_seq <= SEQ_MAX)
         weft__stream_settle(s, s->ask.from, reply->skipped_seq < s->ask.to ? reply->skipped_seq : s->ask.to,
                             &d->stream_ops);
     if (reply->batch != NULL)

@@ -183,21 +183,19 @@ weft_status weft__downlink_thread_prepare(weft_bridge *b)
 
 /* ---- the downlink thread ---- */
 
-static void replay_queue(weft_bridge *b, const char *to, const weft__command *command)
+static void replay_put(weft_bridge *b, const char *from, const weft__command *command)
 {
-    weft__replay *replay = calloc(1, sizeof *replay);
-    if (replay == NULL)
-        return;
-    weft__name_copy(replay->to, to);
-    weft__name_copy(replay->request_id, command->request_id);
-    replay->epoch = command->replay.epoch;
-    replay->topic = command->replay.topic;
-    replay->from_seq = command->replay.from_seq;
-    replay->to_seq = command->replay.to_seq;
-    replay->max_messages = command->replay.max_messages;
-    replay->node.bytes = sizeof *replay;
-    if (weft__queue_push(&b->replays, &replay->node, false) != WEFT_OK)
-        free(replay); /* the asker asks again */
+    weft__replay_request request = {.taker = command->replay.taker,
+                                    .epoch = command->replay.epoch,
+                                    .topic = command->replay.topic,
+                                    .from_seq = command->replay.from_seq,
+                                    .to_seq = command->replay.to_seq,
+                                    .max_messages = command->replay.max_messages,
+                                    .since_ms = command->replay.since_ms};
+    weft__name_copy(request.to, from);
+    weft__name_copy(request.request_id, command->request_id);
+    if (weft__replay_desk_put(b->replay_desk, &request) != WEFT_OK) /* the asker asks again */
+        atomic_fetch_add(&b->control_dropped, 1);
 }
 
 /* Who only listens has no replays to give. */
@@ -209,7 +207,7 @@ static void command_obey(weft_bridge *b, const weft__topic_parts *parts, const w
         weft__account_answer(b, parts->sender, command->request_id);
     else if (answerable && ours && b->sends && strcmp(parts->word, "replay") == 0 && command->has_replay &&
              command->replay.from_seq > 0)
-        replay_queue(b, parts->sender, command);
+        replay_put(b, parts->sender, command);
 }
 
 static void command_take(weft_bridge *b, const weft__topic_parts *parts, const weft__inbound *in)

@@ -4,8 +4,6 @@
  * Whatever finds the file damaged sets journal_damaged; the next turn opens it anew before anything else. */
 #include "bridge/bridge_private.h"
 
-#include "bridge/replay.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,8 +11,8 @@ enum {
     TRIM_MS = 10000,
     STATE_MS = 1000,
     PREVIOUS_MAX = 64,
-    ANSWERS_WAITING_MAX = 8 * WEFT__REPLAY_MAX_MESSAGES,
-    JOURNAL_MAX_BYTES = 1 << 30, /* what the journal takes for its bound when none is given */
+    ANSWERS_WAITING_MAX = 2 * WEFT__REPLAY_MAX_MESSAGES, /* more would only keep other control messages waiting */
+    JOURNAL_MAX_BYTES = 1 << 30,                         /* what the journal takes for its bound when none is given */
 };
 
 static weft_status checked(weft_bridge *b, weft_status st)
@@ -63,15 +61,16 @@ static void uplink_refill(weft_bridge *b)
         weft__signal_raise(&b->link_signal);
 }
 
-typedef struct answering {
-    weft_bridge *bridge;
-    char topic[WEFT__TOPIC_MAX_BYTES];
-} answering;
-
-static void replay_send(void *user, uint8_t *bytes, size_t length)
+static void answer_send(void *user, const weft__replay_request *request, uint8_t *bytes, size_t length, uint64_t events)
 {
-    answering *a = user;
-    weft__bridge_send(a->bridge, a->topic, bytes, length, 1, false);
+    weft_bridge *b = user;
+    char topic[WEFT__TOPIC_MAX_BYTES];
+    if (weft__topic_reply(topic, b->fabric, request->to, b->node, request->request_id) != WEFT_OK) {
+        free(bytes);
+        return;
+    }
+    weft__ledger_add(&b->ledger, request->epoch, request->topic, WEFT__LEDGER_REPLAYED, events);
+    weft__bridge_send(b, topic, bytes, length, 1, false);
 }
 
 /* A reply is a little larger than the batch in it. */
@@ -82,29 +81,20 @@ static size_t replay_bytes_max(const weft_bridge *b)
     return limit > REPLY_OVERHEAD_BYTES ? limit - REPLY_OVERHEAD_BYTES : 1;
 }
 
-static void replays_answer(weft_bridge *b)
+/* A few parts at a time: new events come first. The link thread wakes us when there is room for more. */
+static int64_t replays_answer(weft_bridge *b)
 {
-    if (weft__queue_count(&b->control) > ANSWERS_WAITING_MAX) /* more would only push each other's parts out */
-        return;
-    weft__node *node = weft__queue_take(&b->replays, 1);
-    if (node == NULL)
-        return;
-    const weft__replay *replay = (const weft__replay *)node;
-    answering a = {.bridge = b};
-    uint64_t events = 0;
-    weft__replay_request request = {.request_id = replay->request_id,
-                                    .epoch = replay->epoch,
-                                    .topic = replay->topic,
-                                    .from_seq = replay->from_seq,
-                                    .to_seq = replay->to_seq,
-                                    .max_messages = replay->max_messages};
-    if (weft__topic_reply(a.topic, b->fabric, replay->to, b->node, replay->request_id) == WEFT_OK)
-        (void)checked(
-            b, weft__replay_answer(b->journal, b->node, &request, replay_bytes_max(b), replay_send, &a, &events));
-    weft__ledger_add(&b->ledger, replay->epoch, replay->topic, WEFT__LEDGER_REPLAYED, events);
-    free(node);
-    if (weft__queue_count(&b->replays) > 0)
-        weft__signal_raise(&b->journal_signal);
+    enum { PARTS_AT_ONCE = 4 };
+    int64_t wait_ms = 0;
+    for (int i = 0; i < PARTS_AT_ONCE && wait_ms == 0; i++) {
+        atomic_store(&b->answers_wait, true); /* before looking, so that no room is made unnoticed */
+        if (weft__queue_count(&b->control) > ANSWERS_WAITING_MAX)
+            return INT64_MAX;
+        atomic_store(&b->answers_wait, false);
+        (void)checked(b, weft__replay_desk_turn(b->replay_desk, b->journal, weft__bridge_mono_ms(b),
+                                                replay_bytes_max(b), answer_send, b, &wait_ms));
+    }
+    return wait_ms;
 }
 
 typedef struct giving_up {
@@ -198,14 +188,15 @@ weft_status weft__journal_thread_begin_epoch(weft_bridge *b, void *epoch)
     return WEFT_OK;
 }
 
-void weft__journal_service(weft_bridge *b)
+int64_t weft__journal_service(weft_bridge *b)
 {
     acknowledgements_note(b);
     uplink_refill(b);
     weft__bridge_commands_take(b);
-    replays_answer(b);
+    int64_t wait_ms = replays_answer(b);
     journal_trim(b);
     state_show(b);
+    return wait_ms;
 }
 
 void weft__journal_service_finish(weft_bridge *b)

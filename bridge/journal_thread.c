@@ -1,7 +1,7 @@
 /* bridge/journal_thread.c: the journal agent, which writes, and the sync agent beside it.
  *
  * A turn: run calls, write what the intake holds, then the services of journal_service.c. Writing comes before
- * everything else; replays are answered one at a time between turns.
+ * everything else; replays are answered some parts a turn.
  *
  * A failing disk: what has been taken stays in `unwritten` and is tried again every RETRY_MS, while services go on as
  * far as the disk lets them; new publishes are refused with the disk's status until a write succeeds. */
@@ -244,9 +244,8 @@ int64_t weft__journal_turn(weft_bridge *b)
         return -1;
     }
     bool more = intake_write(b, now);
-    if (journal_is_ready(b, now))
-        weft__journal_service(b);
-    return more ? 0 : IDLE_MS;
+    int64_t wait_ms = journal_is_ready(b, now) ? weft__journal_service(b) : IDLE_MS;
+    return more ? 0 : wait_ms < IDLE_MS ? wait_ms : IDLE_MS;
 }
 
 /* Syncs when somebody waits for it, else every SYNC_MS while there is something to sync. */

@@ -459,6 +459,8 @@ static bool control_send(weft_bridge *b)
         good = control_send_one(b, message);
         free(message->payload);
         free(message);
+        if (atomic_exchange(&b->answers_wait, false))
+            weft__signal_raise(&b->journal_signal);
     }
     return good;
 }

@@ -1,7 +1,10 @@
 /* bridge/replay.c: walks the rows of a range, joins small ones into messages of the usual size, and says what is gone.
  *
  * Seqs are shared by all streams of a node, so that numbers missing between two rows mean nothing by themselves: only a
- * prev_seq above the row before it tells of rows that are no longer there. */
+ * prev_seq above the row before it tells of rows that are no longer there.
+ *
+ * What was accepted before the time that the asker names is left out and not called lost, also where retention has
+ * taken it: the journal remembers how new the newest was that went. */
 #include "bridge/replay.h"
 
 #include "bridge/batcher.h"
@@ -10,44 +13,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARTS_MAX = 256, LOST_MAX = 256 };
+enum { PARTS_MAX = 256, LOST_MAX = 256, ROWS_AT_ONCE = 512 };
 
-typedef struct answer {
+struct weft__replay_answer {
     const char *node;
-    const weft__replay_request *request;
-    weft__replay_send_fn send;
-    void *user;
-    size_t max_bytes;
-    size_t target_bytes;
-    uint32_t max_messages;
+    weft__replay_request request;
     uint32_t index;
-    uint64_t reached; /* everything up to here is in the answer, or lost */
+    uint64_t reached;    /* everything up to here is in the answer, or lost, or left out */
+    uint64_t first_kept; /* of the stream, in the journal */
+    uint64_t skipped;    /* nothing up to here is lost: it is in the parts sent, or left out */
     weft__bytes parts[PARTS_MAX];
     size_t part_count;
     size_t part_bytes;
     uint64_t part_events;
-    weft_lost lost[LOST_MAX];
+    weft_lost *lost;
     size_t lost_count;
-    uint64_t events;
-} answer;
+    /* of one go */
+    weft__replay_send_fn send;
+    void *user;
+    weft__journal *journal;
+    size_t max_bytes;
+    size_t target_bytes;
+    size_t rows;
+    bool sent;
+};
 
-static void answer_send(answer *a, const uint8_t *batch, size_t batch_bytes, bool last)
+typedef struct weft__replay_answer answer;
+
+weft__replay_answer *weft__replay_begin(const char *node, const weft__replay_request *request)
 {
-    weft__reply reply = {.node = a->node,
-                         .request_id = a->request->request_id,
-                         .index = a->index++,
-                         .last = last,
-                         .batch = batch,
-                         .batch_bytes = batch_bytes};
-    if (last) {
-        reply.covered_to_seq = a->reached;
-        reply.lost = a->lost;
-        reply.lost_count = a->lost_count;
-    }
-    uint8_t *bytes;
-    size_t length;
-    if (weft__reply_encode(&reply, &bytes, &length) == WEFT_OK)
-        a->send(a->user, bytes, length);
+    answer *a = calloc(1, sizeof *a);
+    if (a == NULL)
+        return NULL;
+    *a = (answer){.node = node, .request = *request, .reached = request->from_seq - 1};
+    uint32_t max = request->max_messages;
+    a->request.max_messages = max == 0 || max > WEFT__REPLAY_MAX_MESSAGES ? WEFT__REPLAY_MAX_MESSAGES : max;
+    return a;
+}
+
+const weft__replay_request *weft__replay_request_of(const weft__replay_answer *a)
+{
+    return &a->request;
 }
 
 static void parts_clear(answer *a)
@@ -55,6 +61,39 @@ static void parts_clear(answer *a)
     for (size_t i = 0; i < a->part_count; i++)
         free((void *)a->parts[i].data);
     a->part_count = a->part_bytes = a->part_events = 0;
+}
+
+void weft__replay_end(weft__replay_answer *a)
+{
+    if (a == NULL)
+        return;
+    parts_clear(a);
+    free(a->lost);
+    free(a);
+}
+
+static bool is_too_old(const answer *a, int64_t accepted_ms)
+{
+    return a->request.since_ms > WEFT__SKEW_MS && accepted_ms < a->request.since_ms - WEFT__SKEW_MS;
+}
+
+/* ---- sending ---- */
+
+static weft_status message_send(answer *a, weft__reply *reply, uint64_t events)
+{
+    uint8_t *bytes;
+    size_t length;
+    reply->node = a->node;
+    reply->request_id = a->request.request_id;
+    reply->index = a->index;
+    reply->skipped_seq = a->skipped;
+    weft_status st = weft__reply_encode(reply, &bytes, &length);
+    if (st != WEFT_OK)
+        return st;
+    a->index++;
+    a->sent = true;
+    a->send(a->user, &a->request, bytes, length, events);
+    return WEFT_OK;
 }
 
 static weft_status parts_send(answer *a)
@@ -66,21 +105,24 @@ static weft_status parts_send(answer *a)
     weft_status st = WEFT_OK;
     if (a->part_count > 1)
         st = weft__batch_merge(a->parts, a->part_count, &merged, &length);
-    if (st == WEFT_OK) {
-        answer_send(a, merged != NULL ? merged : a->parts[0].data, length, false);
-        a->events += a->part_events;
-    }
+    weft__reply reply = {.batch = merged != NULL ? merged : a->parts[0].data, .batch_bytes = length};
+    if (st == WEFT_OK)
+        st = message_send(a, &reply, a->part_events);
     free(merged);
     parts_clear(a);
     return st;
 }
 
+/* ---- rows ---- */
+
 static weft_status lost_add(answer *a, uint64_t from, uint64_t to, uint64_t count, weft_lost_reason reason)
 {
     if (a->lost_count == LOST_MAX)
         return WEFT_FULL;
-    a->lost[a->lost_count++] = (weft_lost){.epoch = a->request->epoch,
-                                           .topic = a->request->topic,
+    if (a->lost == NULL && (a->lost = calloc(LOST_MAX, sizeof *a->lost)) == NULL)
+        return WEFT_NO_MEMORY;
+    a->lost[a->lost_count++] = (weft_lost){.epoch = a->request.epoch,
+                                           .topic = a->request.topic,
                                            .from_seq = from,
                                            .to_seq = to,
                                            .count = count,
@@ -100,28 +142,64 @@ static weft_status parts_add(answer *a, const weft__journal_row *row)
     return WEFT_OK;
 }
 
-static weft_status row_answer(answer *a, const weft__journal_row *row)
+/* Leaves out everything up to there. */
+static weft_status skip_to(answer *a, uint64_t seq)
 {
-    weft_status st = WEFT_OK;
-    bool gap = row->prev_seq > a->reached;
+    weft_status st = parts_send(a); /* before: what it says of being left out must not cover them */
+    if (st != WEFT_OK)
+        return st;
+    a->reached = seq;
+    if (a->lost_count == 0)
+        a->skipped = seq;
+    return WEFT_OK;
+}
+
+/* Nothing is kept from where the answer has got to up to there, though something was. */
+static weft_status gap_answer(answer *a, uint64_t seq)
+{
+    bool before_all_kept = a->first_kept == 0 || seq < a->first_kept;
+    int64_t gone = before_all_kept ? weft__journal_gone_ms(a->journal, a->request.epoch, a->request.topic) : 0;
+    if (gone != 0 && is_too_old(a, gone))
+        return skip_to(a, seq);
+    weft_status st = parts_send(a);
+    if (st == WEFT_OK)
+        st = lost_add(a, a->reached + 1, seq, 0, before_all_kept ? WEFT_LOST_RETENTION : WEFT_LOST_OVERFLOW);
+    if (st == WEFT_OK)
+        a->reached = seq;
+    return st;
+}
+
+static weft_status row_add(answer *a, const weft__journal_row *row)
+{
     bool unusable = row->bytes == NULL || row->length > a->max_bytes;
-    bool full = a->part_count == PARTS_MAX || a->part_bytes + row->length > a->target_bytes;
-    if (gap || unusable || full)
+    weft_status st = WEFT_OK;
+    if (unusable || a->part_count == PARTS_MAX || a->part_bytes + row->length > a->target_bytes)
         st = parts_send(a);
-    if (st == WEFT_OK && gap)
-        st = lost_add(a, a->reached + 1, row->prev_seq, 0, WEFT_LOST_OVERFLOW);
-    if (st == WEFT_OK && gap)
-        a->reached = row->prev_seq;
-    if (st == WEFT_OK && a->index >= a->max_messages)
+    if (st == WEFT_OK && (a->sent || a->index >= a->request.max_messages))
         return WEFT_FULL;
     if (st == WEFT_OK && unusable)
         st = lost_add(a, row->first_seq, row->last_seq, row->event_count,
                       row->bytes == NULL ? WEFT_LOST_CORRUPT : WEFT_LOST_TOO_LARGE);
     else if (st == WEFT_OK)
         st = parts_add(a, row);
-    if (st == WEFT_OK)
-        a->reached = row->last_seq;
-    return st;
+    if (st != WEFT_OK)
+        return st;
+    a->reached = row->last_seq;
+    if (a->part_bytes < a->target_bytes - a->target_bytes / 4)
+        return WEFT_OK;
+    st = parts_send(a);
+    return st == WEFT_OK ? WEFT_FULL : st;
+}
+
+/* FULL: enough for now, whether the row is in the answer or not. */
+static weft_status row_answer(answer *a, const weft__journal_row *row)
+{
+    weft_status st = WEFT_OK;
+    if (row->prev_seq > a->reached)
+        st = gap_answer(a, row->prev_seq);
+    if (st != WEFT_OK)
+        return st;
+    return is_too_old(a, row->accepted_ms) && row->bytes != NULL ? skip_to(a, row->last_seq) : row_add(a, row);
 }
 
 static weft_status row_take(const weft__journal_row *row, void *user)
@@ -129,29 +207,20 @@ static weft_status row_take(const weft__journal_row *row, void *user)
     answer *a = user;
     weft__journal_row *parts;
     size_t count;
+    if (++a->rows > ROWS_AT_ONCE)
+        return WEFT_FULL;
     if (row->bytes == NULL || row->length <= a->max_bytes || row->event_count < 2 ||
         weft__row_split(row, &parts, &count) != WEFT_OK)
         return row_answer(a, row);
     weft_status st = WEFT_OK;
     for (size_t i = 0; st == WEFT_OK && i < count; i++)
-        if (parts[i].last_seq >= a->request->from_seq)
+        if (parts[i].last_seq > a->reached)
             st = row_answer(a, &parts[i]);
     weft__rows_free(parts, count);
     return st;
 }
 
-static uint64_t last_assigned(weft__journal *j, uint64_t epoch, weft_topic topic)
-{
-    enum { MAX = 4096 };
-    weft__position *positions = calloc(MAX, sizeof *positions);
-    uint64_t last = 0;
-    size_t count = positions == NULL ? 0 : weft__journal_positions(j, positions, MAX);
-    for (size_t i = 0; i < count; i++)
-        if (positions[i].epoch == epoch && positions[i].topic == topic)
-            last = positions[i].last_seq;
-    free(positions);
-    return last;
-}
+/* ---- the end ---- */
 
 static weft_status row_prev_seq(const weft__journal_row *row, void *user)
 {
@@ -160,57 +229,62 @@ static weft_status row_prev_seq(const weft__journal_row *row, void *user)
 }
 
 /* The last event before the next row that is kept; `end` if none is. */
-static uint64_t missing_end(const answer *a, weft__journal *j, uint64_t end)
+static uint64_t missing_end(const answer *a, uint64_t end)
 {
     uint64_t prev_seq = end, first_kept;
-    (void)weft__journal_each_in_range(j, a->request->epoch, a->request->topic, a->reached + 1, INT64_MAX, 1,
+    (void)weft__journal_each_in_range(a->journal, a->request.epoch, a->request.topic, a->reached + 1, INT64_MAX, 1,
                                       row_prev_seq, &prev_seq, &first_kept);
     return prev_seq < end ? prev_seq : end;
 }
 
 /* The whole range has been walked: what it does not hold is gone, up to what was ever assigned. A stream that the
- * journal does not know at all was kept in one that is no longer there. */
-static void answer_complete(answer *a, weft__journal *j)
+ * journal does not know at all was kept in one that is no longer there, if the asker knows of it. */
+static weft_status answer_complete(answer *a)
 {
-    uint64_t assigned = last_assigned(j, a->request->epoch, a->request->topic);
-    uint64_t end = assigned == 0 || a->request->to_seq < assigned ? a->request->to_seq : assigned;
+    uint64_t to = a->request.to_seq;
+    bool open_ended = to == UINT64_MAX;
+    uint64_t assigned = weft__journal_last_seq(a->journal, a->request.epoch, a->request.topic);
+    uint64_t end = open_ended || (assigned != 0 && assigned < to) ? assigned : to;
+    weft_status st = parts_send(a);
     if (a->reached < end)
-        end = missing_end(a, j, end);
-    if (a->reached < end && lost_add(a, a->reached + 1, end, 0, WEFT_LOST_OVERFLOW) != WEFT_OK)
-        return;
-    a->reached = a->request->to_seq;
+        end = missing_end(a, end);
+    if (st == WEFT_OK && a->reached < end)
+        st = gap_answer(a, end);
+    if (st == WEFT_OK && !open_ended)
+        a->reached = to;
+    return st;
 }
 
-weft_status weft__replay_answer(weft__journal *j, const char *node, const weft__replay_request *request,
-                                size_t max_bytes, weft__replay_send_fn send, void *user, uint64_t *ret_events)
+static weft_status last_send(answer *a)
 {
-    answer *a = calloc(1, sizeof *a);
-    if (a == NULL)
-        return WEFT_NO_MEMORY;
-    uint32_t max = request->max_messages;
-    *a = (answer){.node = node,
-                  .request = request,
-                  .send = send,
-                  .user = user,
-                  .max_bytes = max_bytes,
-                  .target_bytes = max_bytes < WEFT__BATCH_TARGET_BYTES ? max_bytes : WEFT__BATCH_TARGET_BYTES,
-                  .max_messages = max == 0 || max > WEFT__REPLAY_MAX_MESSAGES ? WEFT__REPLAY_MAX_MESSAGES : max,
-                  .reached = request->from_seq - 1};
-    uint64_t first_kept = 0;
-    weft_status st = weft__journal_each_in_range(j, request->epoch, request->topic, request->from_seq, request->to_seq,
-                                                 SIZE_MAX, row_take, a, &first_kept);
-    bool complete = st == WEFT_OK;
-    if (st == WEFT_OK || st == WEFT_FULL)
-        st = parts_send(a);
-    if (st == WEFT_OK && complete)
-        answer_complete(a, j);
-    for (size_t i = 0; i < a->lost_count; i++)
-        if (a->lost[i].reason == WEFT_LOST_OVERFLOW && (first_kept == 0 || a->lost[i].to_seq < first_kept))
-            a->lost[i].reason = WEFT_LOST_RETENTION;
+    weft__reply reply = {.last = true,
+                         .covered_to_seq = a->reached,
+                         .lost = a->lost,
+                         .lost_count = a->lost_count,
+                         .last_seq = weft__journal_last_seq(a->journal, a->request.epoch, a->request.topic)};
+    return message_send(a, &reply, 0);
+}
+
+weft_status weft__replay_go_on(weft__replay_answer *a, weft__journal *j, size_t max_bytes, weft__replay_send_fn send,
+                               void *user, bool *ret_done)
+{
+    a->send = send;
+    a->user = user;
+    a->journal = j;
+    a->max_bytes = max_bytes;
+    a->target_bytes = max_bytes < WEFT__BATCH_TARGET_BYTES ? max_bytes : WEFT__BATCH_TARGET_BYTES;
+    a->rows = 0;
+    a->sent = false;
+    weft_status st = weft__journal_each_in_range(j, a->request.epoch, a->request.topic, a->reached + 1,
+                                                 a->request.to_seq, SIZE_MAX, row_take, a, &a->first_kept);
     if (st == WEFT_OK)
-        answer_send(a, NULL, 0, true);
-    *ret_events = a->events;
-    parts_clear(a);
-    free(a);
+        st = answer_complete(a);
+    *ret_done = st != WEFT_FULL || a->index >= a->request.max_messages || a->lost_count == LOST_MAX;
+    if (!*ret_done)
+        return WEFT_OK;
+    if (st == WEFT_FULL)
+        st = parts_send(a);
+    if (st == WEFT_OK)
+        st = last_send(a);
     return st;
 }

@@ -14,11 +14,14 @@ typedef struct rig {
     size_t count;
     uint64_t seqs; /* how many events the answer holds */
     uint64_t first, last;
+    uint64_t told; /* events, as the sender says */
+    int64_t accepted_ms;
 } rig;
 
 static rig *rig_create(uint64_t max_bytes)
 {
     rig *r = calloc(1, sizeof *r);
+    r->accepted_ms = 1;
     weft__journal_opts opts = {.max_bytes = max_bytes};
     bool damaged;
     CU_ASSERT_EQUAL_FATAL(weft__journal_open(&opts, &r->journal, &damaged, NULL), WEFT_OK);
@@ -31,7 +34,7 @@ static void replies_clear(rig *r)
     for (size_t i = 0; i < r->count; i++)
         free(r->replies[i]);
     r->count = 0;
-    r->seqs = r->first = r->last = 0;
+    r->seqs = r->first = r->last = r->told = 0;
 }
 
 static void rig_destroy(rig *r)
@@ -62,7 +65,7 @@ static void append(rig *r, uint64_t prev, uint64_t seq, size_t length, bool dama
                              .first_seq = seq,
                              .last_seq = seq,
                              .event_count = 1,
-                             .accepted_ms = 1};
+                             .accepted_ms = r->accepted_ms};
     CU_ASSERT_EQUAL_FATAL(weft_batch_encode(&batch, &bytes, &row.length), WEFT_OK);
     if (damaged)
         bytes[row.length / 2] ^= 0x20;
@@ -79,9 +82,11 @@ static void append_range(rig *r, uint64_t from, uint64_t to, size_t length)
         append(r, seq - 1, seq, length, false);
 }
 
-static void on_send(void *user, uint8_t *bytes, size_t length)
+static void on_send(void *user, const weft__replay_request *request, uint8_t *bytes, size_t length, uint64_t events)
 {
     rig *r = user;
+    (void)request;
+    r->told += events;
     weft__reply *reply;
     CU_ASSERT_EQUAL_FATAL(weft__reply_decode(bytes, length, &reply, NULL), WEFT_OK);
     CU_ASSERT_TRUE_FATAL(r->count < REPLIES);
@@ -100,20 +105,30 @@ static void on_send(void *user, uint8_t *bytes, size_t length)
     free(bytes);
 }
 
-static const weft__reply *ask(rig *r, uint64_t from, uint64_t to, uint32_t max_messages, size_t max_bytes)
+static const weft__reply *ask_for(rig *r, const weft__replay_request *request, size_t max_bytes)
 {
-    weft__replay_request request = {.request_id = "7",
-                                    .epoch = EPOCH,
-                                    .topic = WEFT_TOPIC_CUSTOM,
-                                    .from_seq = from,
-                                    .to_seq = to,
-                                    .max_messages = max_messages};
-    uint64_t events;
+    bool done = false;
     replies_clear(r);
-    CU_ASSERT_EQUAL_FATAL(weft__replay_answer(r->journal, "a", &request, max_bytes, on_send, r, &events), WEFT_OK);
-    CU_ASSERT_EQUAL(events, r->seqs);
+    weft__replay_answer *a = weft__replay_begin("a", request);
+    while (!done)
+        CU_ASSERT_EQUAL_FATAL(weft__replay_go_on(a, r->journal, max_bytes, on_send, r, &done), WEFT_OK);
+    weft__replay_end(a);
+    CU_ASSERT_EQUAL(r->told, r->seqs);
     CU_ASSERT_TRUE_FATAL(r->count > 0 && r->replies[r->count - 1]->last);
     return r->replies[r->count - 1];
+}
+
+static weft__replay_request request_of(uint64_t from, uint64_t to)
+{
+    return (weft__replay_request){
+        .to = "b", .request_id = "7", .epoch = EPOCH, .topic = WEFT_TOPIC_CUSTOM, .from_seq = from, .to_seq = to};
+}
+
+static const weft__reply *ask(rig *r, uint64_t from, uint64_t to, uint32_t max_messages, size_t max_bytes)
+{
+    weft__replay_request request = request_of(from, to);
+    request.max_messages = max_messages;
+    return ask_for(r, &request, max_bytes);
 }
 
 static void small_rows_are_joined(void)
@@ -203,6 +218,96 @@ static void a_stream_that_nobody_knows_is_lost(void)
     rig_destroy(r);
 }
 
-SUITE(bridge_replay, CASE(small_rows_are_joined), CASE(an_answer_stops_at_its_bound_and_says_where),
+/* ---- the past ---- */
+
+enum { SINCE = 1000000, BEFORE = SINCE - 10000 };
+
+static const weft__reply *ask_since(rig *r, uint64_t from, uint64_t to)
+{
+    weft__replay_request request = request_of(from, to);
+    request.since_ms = SINCE;
+    return ask_for(r, &request, 1 << 20);
+}
+
+static rig *rig_with_past(uint64_t max_bytes)
+{
+    rig *r = rig_create(max_bytes);
+    r->accepted_ms = BEFORE;
+    append_range(r, 1, 700, 20);
+    r->accepted_ms = SINCE;
+    append_range(r, 701, 710, 20);
+    return r;
+}
+
+static void an_open_end_is_where_the_stream_is(void)
+{
+    rig *r = rig_create(0);
+    append_range(r, 1, 20, 100);
+    const weft__reply *end = ask(r, 5, UINT64_MAX, 0, 1 << 20);
+    CU_ASSERT_TRUE(r->first == 5 && r->last == 20);
+    CU_ASSERT_EQUAL(end->covered_to_seq, 20);
+    CU_ASSERT_EQUAL(end->last_seq, 20);
+    end = ask(r, 21, UINT64_MAX, 0, 1 << 20);
+    CU_ASSERT_TRUE(end->covered_to_seq == 20 && end->lost_count == 0);
+    weft__replay_request other = request_of(1, UINT64_MAX);
+    other.topic = WEFT_TOPIC_TOOL;
+    end = ask_for(r, &other, 1 << 20);
+    CU_ASSERT_TRUE(end->covered_to_seq == 0 && end->last_seq == 0 && end->lost_count == 0);
+    rig_destroy(r);
+}
+
+static void what_was_accepted_before_is_left_out_and_said_so(void)
+{
+    rig *r = rig_with_past(0);
+    const weft__reply *end = ask_since(r, 1, UINT64_MAX);
+    CU_ASSERT_TRUE(r->first == 701 && r->last == 710 && r->seqs == 10);
+    CU_ASSERT_EQUAL(r->replies[0]->skipped_seq, 700);
+    CU_ASSERT_TRUE(end->covered_to_seq == 710 && end->lost_count == 0);
+    end = ask_since(r, 1, 600);
+    CU_ASSERT_TRUE(r->seqs == 0 && end->covered_to_seq == 600 && end->lost_count == 0);
+    rig_destroy(r);
+}
+
+static void what_lies_between_is_not_left_out_twice(void)
+{
+    rig *r = rig_with_past(0);
+    r->accepted_ms = BEFORE; /* the clock was set back */
+    append_range(r, 711, 720, 20);
+    r->accepted_ms = SINCE;
+    append_range(r, 721, 725, 20);
+    const weft__reply *end = ask_since(r, 1, UINT64_MAX);
+    CU_ASSERT_EQUAL(r->seqs, 15);
+    CU_ASSERT_EQUAL_FATAL(r->count, 3);
+    CU_ASSERT_EQUAL(r->replies[0]->skipped_seq, 700); /* not 720: its own events come with it */
+    CU_ASSERT_EQUAL(r->replies[1]->skipped_seq, 720);
+    CU_ASSERT_EQUAL(end->covered_to_seq, 725);
+    rig_destroy(r);
+}
+
+static void what_retention_took_is_lost_only_if_it_was_wanted(void)
+{
+    rig *r = rig_create(10000);
+    r->accepted_ms = BEFORE;
+    append_range(r, 1, 30, 1000);
+    CU_ASSERT_EQUAL(weft__journal_acknowledge(r->journal, EPOCH, WEFT_TOPIC_CUSTOM, 30), WEFT_OK);
+    CU_ASSERT_EQUAL(weft__journal_trim(r->journal, SINCE, NULL, NULL), WEFT_OK);
+    const weft__reply *end = ask_since(r, 1, UINT64_MAX);
+    CU_ASSERT_EQUAL(end->lost_count, 0);
+    CU_ASSERT_TRUE(end->covered_to_seq == 30 && end->skipped_seq == 30);
+    r->accepted_ms = SINCE;
+    append_range(r, 31, 60, 1000);
+    CU_ASSERT_EQUAL(weft__journal_acknowledge(r->journal, EPOCH, WEFT_TOPIC_CUSTOM, 60), WEFT_OK);
+    CU_ASSERT_EQUAL(weft__journal_trim(r->journal, SINCE, NULL, NULL), WEFT_OK);
+    end = ask_since(r, 1, UINT64_MAX);
+    CU_ASSERT_EQUAL_FATAL(end->lost_count, 1);
+    CU_ASSERT_EQUAL(end->lost[0].reason, WEFT_LOST_RETENTION);
+    CU_ASSERT_EQUAL(end->lost[0].to_seq, r->first - 1);
+    CU_ASSERT_EQUAL(r->last, 60);
+    rig_destroy(r);
+}
+
+SUITE(bridge_replay, CASE(an_open_end_is_where_the_stream_is), CASE(what_was_accepted_before_is_left_out_and_said_so),
+      CASE(what_lies_between_is_not_left_out_twice), CASE(what_retention_took_is_lost_only_if_it_was_wanted),
+      CASE(small_rows_are_joined), CASE(an_answer_stops_at_its_bound_and_says_where),
       CASE(what_retention_took_is_called_lost), CASE(seqs_of_other_streams_are_not_lost),
       CASE(damaged_and_oversized_rows_are_named_and_the_rest_comes), CASE(a_stream_that_nobody_knows_is_lost))
