@@ -663,7 +663,7 @@ static void live_take(weft__downlink *d, weft__peer *peer, const weft__live *liv
         return;
     if (live->status != WEFT__LIVE_BIRTH) {
         weft__moment seen = known_before ? (weft__moment){0} : (weft__moment){++d->stamp, now_ms};
-        weft__lives_left(&d->lives, peer, live, seen, now_ms);
+        weft__lives_left(&d->lives, peer, live, origin == WEFT__LIVE_FRESH, seen, now_ms);
         return;
     }
     weft__moment seen = birth_moment(d, live, known_before, now_ms);

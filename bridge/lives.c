@@ -54,17 +54,18 @@ static int64_t wall_ms(const weft__lives *lives)
     return weft_clock_wall_ms(lives->opts.clock);
 }
 
-static void peer_comes(weft__lives *lives, weft__peer *peer, int64_t now_ms)
+static void peer_comes(weft__lives *lives, weft__peer *peer, int64_t since_ms, int64_t now_ms)
 {
-    weft__peers_set_state(&lives->peers, peer, WEFT_PEER_UP, wall_ms(lives));
+    weft__peers_set_state(&lives->peers, peer, WEFT_PEER_UP, since_ms);
     lives->ops.peer(lives->ops.user, peer->node, peer->epoch, true, NULL);
     weft__open_work_alive(lives->work, peer->node, peer->epoch, now_ms);
 }
 
-static void peer_goes(weft__lives *lives, weft__peer *peer, weft_peer_state state, const char *why, int64_t now_ms)
+static void peer_goes(weft__lives *lives, weft__peer *peer, weft_peer_state state, const char *why, int64_t since_ms,
+                      int64_t now_ms)
 {
     bool news = weft__peer_is_up(peer);
-    weft__peers_set_state(&lives->peers, peer, state, wall_ms(lives));
+    weft__peers_set_state(&lives->peers, peer, state, since_ms);
     if (news)
         lives->ops.peer(lives->ops.user, peer->node, peer->epoch, false, why);
     weft__open_work_over(lives->work, peer->node, peer->epoch, why, now_ms);
@@ -81,7 +82,7 @@ void weft__lives_hear(weft__lives *lives, weft__peer *peer, uint64_t epoch, int6
 {
     weft__peers_hear(&lives->peers, peer, now_ms);
     if (peer->state == WEFT_PEER_SILENT && epoch == peer->epoch)
-        peer_comes(lives, peer, now_ms);
+        peer_comes(lives, peer, wall_ms(lives), now_ms);
 }
 
 static void skew_tell(weft__lives *lives, weft__peer *peer)
@@ -116,25 +117,28 @@ void weft__lives_born(weft__lives *lives, weft__peer *peer, const weft__live *li
     weft__peers_note_birth(&lives->peers, peer, live->epoch, seen);
     weft__peers_set_version(&lives->peers, peer, live->version);
     weft__peers_hear(&lives->peers, peer, now_ms);
+    int64_t born_ms = live->born_ms > 0 ? live->born_ms : live->timestamp_ms;
     if (newer || !weft__peer_is_up(peer))
-        peer_comes(lives, peer, now_ms);
+        peer_comes(lives, peer, fresh ? wall_ms(lives) : born_ms, now_ms);
 }
 
-void weft__lives_left(weft__lives *lives, weft__peer *peer, const weft__live *live, weft__moment seen, int64_t now_ms)
+void weft__lives_left(weft__lives *lives, weft__peer *peer, const weft__live *live, bool fresh, weft__moment seen,
+                      int64_t now_ms)
 {
     weft_peer_state state = live->status == WEFT__LIVE_GOODBYE ? WEFT_PEER_GOODBYE : WEFT_PEER_LOST;
     if (live->epoch > peer->epoch || peer->birth_count == 0)
         weft__peers_note_birth(&lives->peers, peer, live->epoch, seen);
     weft__peers_set_version(&lives->peers, peer, live->version);
-    if (weft__peer_is_up(peer) || peer->state != state)
-        peer_goes(lives, peer, state, weft_peer_state_name(state), now_ms);
+    int64_t said_ms = state == WEFT_PEER_GOODBYE ? live->timestamp_ms : 0; /* a will is as old as its connection */
+    if (peer->state != state)
+        peer_goes(lives, peer, state, weft_peer_state_name(state), fresh ? wall_ms(lives) : said_ms, now_ms);
 }
 
 void weft__lives_forget(weft__lives *lives, const char *node, int64_t now_ms)
 {
     weft__peer *peer = weft__peers_find(&lives->peers, node);
     if (peer != NULL) /* it stays, hidden: its births tell what is ours of its streams */
-        peer_goes(lives, peer, WEFT_PEER_NONE, "forgotten", now_ms);
+        peer_goes(lives, peer, WEFT_PEER_NONE, "forgotten", wall_ms(lives), now_ms);
 }
 
 /* ---- time ---- */
@@ -154,7 +158,7 @@ void weft__lives_cut(weft__lives *lives)
 static void on_silent(void *user, weft__peer *peer)
 {
     weft__lives *lives = user;
-    peer_goes(lives, peer, WEFT_PEER_SILENT, weft_peer_state_name(WEFT_PEER_SILENT), lives->now_ms);
+    peer_goes(lives, peer, WEFT_PEER_SILENT, weft_peer_state_name(WEFT_PEER_SILENT), wall_ms(lives), lives->now_ms);
 }
 
 void weft__lives_tick(weft__lives *lives, int64_t now_ms)

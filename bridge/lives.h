@@ -44,8 +44,9 @@ void weft__lives_beat(weft__lives *lives, weft__peer *peer, const weft__beat *be
 /* A birth of an epoch not older than the peer's. fresh: published now, not retained. seen: as in weft__birth. */
 void weft__lives_born(weft__lives *lives, weft__peer *peer, const weft__live *live, bool fresh, weft__moment seen,
                       int64_t now_ms);
-/* A will or goodbye of an epoch not older than the peer's. seen: for a life whose birth we have not seen. */
-void weft__lives_left(weft__lives *lives, weft__peer *peer, const weft__live *live, weft__moment seen, int64_t now_ms);
+/* A will or goodbye, likewise. seen: for a life whose birth we have not seen. */
+void weft__lives_left(weft__lives *lives, weft__peer *peer, const weft__live *live, bool fresh, weft__moment seen,
+                      int64_t now_ms);
 /* What the node had retained was cleared. */
 void weft__lives_forget(weft__lives *lives, const char *node, int64_t now_ms);
 

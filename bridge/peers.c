@@ -127,12 +127,12 @@ bool weft__peer_born_after(const weft__peer *peer, uint64_t epoch, weft__moment 
 
 /* ---- what is heard ---- */
 
-void weft__peers_set_state(weft__peers *peers, weft__peer *peer, weft_peer_state state, int64_t wall_ms)
+void weft__peers_set_state(weft__peers *peers, weft__peer *peer, weft_peer_state state, int64_t since_ms)
 {
     pthread_mutex_lock(&peers->mutex);
     peers->up -= weft__peer_is_up(peer);
     if (peer->state != state)
-        peer->since_ms = wall_ms;
+        peer->since_ms = since_ms;
     peer->state = state;
     peers->up += weft__peer_is_up(peer);
     pthread_mutex_unlock(&peers->mutex);

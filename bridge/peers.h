@@ -36,7 +36,7 @@ typedef struct weft__peer {
     weft__birth births[WEFT__BIRTHS_MAX]; /* newest first, of which `epoch`'s is the first */
     size_t birth_count;                   /* 0: none has been seen, only an end */
     weft_peer_state state;
-    int64_t since_ms; /* wall: when we heard of that state */
+    int64_t since_ms; /* wall: of that state; 0: not known */
     int64_t heard_ms; /* monotonic: newest sign of life */
     bool has_beaten;
     int64_t beat_ms; /* monotonic: newest beat of this epoch */
@@ -72,7 +72,7 @@ bool weft__peer_born_by(const weft__peer *peer, uint64_t epoch, weft__moment the
  * seen, and nothing says that it began before. */
 bool weft__peer_born_after(const weft__peer *peer, uint64_t epoch, weft__moment then);
 
-void weft__peers_set_state(weft__peers *peers, weft__peer *peer, weft_peer_state state, int64_t wall_ms);
+void weft__peers_set_state(weft__peers *peers, weft__peer *peer, weft_peer_state state, int64_t since_ms);
 void weft__peers_set_version(weft__peers *peers, weft__peer *peer, const char *version);
 /* A message of this node has come. */
 void weft__peers_hear(weft__peers *peers, weft__peer *peer, int64_t now_ms);

@@ -1,6 +1,7 @@
-/* nodes/cmd_node.c: `weft node`, the sidecar daemon in the foreground. */
+/* nodes/cmd_node.c: `weft node`, the sidecar daemon in the foreground, and what looks at all nodes of a fabric. */
 #include "nodes/commands.h"
 #include "nodes/node.h"
+#include "nodes/node_admin.h"
 #include "nodes/places.h"
 
 #include <inttypes.h>
@@ -16,6 +17,9 @@ static const option_row rows[] = {
     {"print", 'p', NULL, "print every event that passes, this node's and the others'"},
     {"stats", 0, NULL, "print the node's figures as one JSON line when it has stopped"},
     {"drain-timeout", 0, "S", "seconds that a stop waits for the broker (10)"},
+    {"json", 'j', NULL, "ls: print JSON, one object a line"},
+    {"wait", 'w', "S", "ls: seconds to wait for a beat of each node that is up (6)"},
+    {"force", 0, NULL, "forget: also a node that is up"},
     {0},
 };
 
@@ -55,14 +59,40 @@ static void on_stopped(const weft_bridge_stats *stats)
     (void)fflush(stdout);
 }
 
-static int run(const args *a)
+/* ---- ls, forget ---- */
+
+static int run_ls(const args *a)
+{
+    broker_options broker;
+    int64_t wait_ms;
+    if (a->rest_count > 1)
+        return args_usage(a, "'%s' is too much.", a->rest[1]);
+    if (broker_options_read(a, &broker) != EXIT_DONE || !args_seconds(a, "wait", 6000, &wait_ms))
+        return EXIT_USAGE;
+    return node_admin_list(&broker, wait_ms, args_flag(a, "json"));
+}
+
+static int run_forget(const args *a)
+{
+    broker_options broker;
+    if (a->rest_count != 2)
+        return args_usage(a, "forget: say which node, by its name.");
+    if (!weft_name_valid(a->rest[1]))
+        return args_usage(a, "forget: '%s' is no name; use 1 to %d of a-z 0-9 _ . - (not - alone).", a->rest[1],
+                          WEFT_NAME_MAX_BYTES);
+    if (broker_options_read(a, &broker) != EXIT_DONE)
+        return EXIT_USAGE;
+    return node_admin_forget(&broker, a->rest[1], args_flag(a, "force"));
+}
+
+/* ---- the daemon ---- */
+
+static int run_daemon(const args *a)
 {
     char host[WEFT_NAME_MAX_BYTES + 1], journal[PATH_MAX], socket_path[PATH_MAX];
     const char *reason = NULL;
     int64_t drain_ms;
     node_opts opts = {.standard_input = args_flag(a, "stdin"), .print = args_flag(a, "print"), .on_ready = on_ready};
-    if (a->rest_count > 0)
-        return args_usage(a, "'%s' is too much; it takes options only.", a->rest[0]);
     places_node_name(host);
     opts.node = node_option_read(a, host);
     if (opts.node == NULL || broker_options_read(a, &opts.broker) != EXIT_DONE ||
@@ -79,13 +109,31 @@ static int run(const args *a)
     return node_run(&opts);
 }
 
+static int run(const args *a)
+{
+    if (a->rest_count == 0)
+        return run_daemon(a);
+    if (strcmp(a->rest[0], "ls") == 0)
+        return run_ls(a);
+    if (strcmp(a->rest[0], "forget") == 0)
+        return run_forget(a);
+    return args_usage(a, "'%s' is too much; it takes options only, or ls, or forget NAME.", a->rest[0]);
+}
+
 const command cmd_node = {
     .name = "node",
-    .synopsis = "[OPTION]…",
+    .synopsis = "[ls|forget NAME] [OPTION]…",
     .summary = "Runs the node of this host: takes events from local feeders, carries them to the other hosts.",
-    .details = "It prints `ready SOCKET` once it takes lines, with or without a broker: what the broker has not\n"
-               "acknowledged stays in the journal and is sent later. SIGTERM or SIGINT stop it: it answers, drains,\n"
-               "says goodbye. Exit status: 0 stopped, 1 failed, 2 usage, 4 a newer process holds the node's name.",
+    .details =
+        "It prints `ready SOCKET` once it takes lines, with or without a broker: what the broker has not\n"
+        "acknowledged stays in the journal and is sent later. SIGTERM or SIGINT stop it: it answers, drains,\n"
+        "says goodbye.\n"
+        "  ls           shows the nodes of the fabric: up, silent, lost (by the broker) or goodbye, since when,\n"
+        "               how long ago it was heard, and how far its clock is from ours\n"
+        "  forget NAME  clears what a dismissed node left at the broker; every observer drops it. Refused while\n"
+        "               the node is up; whether one that said so is may take 20 seconds to tell\n"
+        "Exit status: 0 stopped, 1 failed, 2 usage, 3 no broker (ls, forget),\n"
+        "4 a newer process holds the node's name.",
     .options = rows,
     .run = run,
 };

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SILENT_MS = 17000, GRACE_MS = 10000, BEAT_MS = 5000, E1 = 100, E2 = 200 };
+enum { SILENT_MS = 17000, GRACE_MS = 10000, BEAT_MS = 5000, E1 = 100, E2 = 200, SAID_MS = 777 };
 
 typedef struct rig {
     weft__lives lives;
@@ -70,11 +70,11 @@ static weft__peer *peer_of(rig *r)
 
 static void live(rig *r, uint64_t epoch, weft__live_status status, bool fresh)
 {
-    weft__live m = {.node = "a", .epoch = epoch, .status = status, .version = "9.9"};
+    weft__live m = {.node = "a", .epoch = epoch, .status = status, .timestamp_ms = SAID_MS, .version = "9.9"};
     if (status == WEFT__LIVE_BIRTH)
         weft__lives_born(&r->lives, peer_of(r), &m, fresh, (weft__moment){++r->stamp, r->now}, r->now);
     else
-        weft__lives_left(&r->lives, peer_of(r), &m, (weft__moment){++r->stamp, r->now}, r->now);
+        weft__lives_left(&r->lives, peer_of(r), &m, fresh, (weft__moment){++r->stamp, r->now}, r->now);
 }
 
 static void birth(rig *r, uint64_t epoch)
@@ -304,6 +304,18 @@ static void a_peer_is_shown_as_it_is(void)
     rig_destroy(r);
 }
 
+static void what_happened_before_us_is_dated_by_the_node(void)
+{
+    rig *r = rig_create();
+    live(r, E1, WEFT__LIVE_GOODBYE, false);
+    CU_ASSERT_EQUAL(shown(r).since_ms, SAID_MS);
+    live(r, E2, WEFT__LIVE_WILL, false);
+    CU_ASSERT_EQUAL(shown(r).since_ms, 0);
+    live(r, E2, WEFT__LIVE_BIRTH, false);
+    CU_ASSERT_EQUAL(shown(r).since_ms, SAID_MS);
+    rig_destroy(r);
+}
+
 static void a_clock_that_is_far_off_is_told_once_until_it_is_right(void)
 {
     rig *r = rig_create();
@@ -352,7 +364,7 @@ static void at_the_bound_one_that_is_away_makes_room(void)
     }
     CU_ASSERT_PTR_NULL(weft__peers_add(&r->lives.peers, "one.more", E1));
     weft__live gone = {.node = name, .epoch = E1, .status = WEFT__LIVE_GOODBYE};
-    weft__lives_left(&r->lives, last, &gone, (weft__moment){1, r->now}, r->now);
+    weft__lives_left(&r->lives, last, &gone, true, (weft__moment){1, r->now}, r->now);
     CU_ASSERT_PTR_NOT_NULL(weft__peers_add(&r->lives.peers, "one.more", E1));
     CU_ASSERT_PTR_NULL(weft__peers_find(&r->lives.peers, name));
     rig_destroy(r);
@@ -364,5 +376,5 @@ SUITE(bridge_lives, CASE(a_node_whose_beats_stop_is_dead), CASE(any_message_of_t
       CASE(a_life_whose_birth_we_missed_can_end), CASE(a_goodbye_waits_for_the_grace_too),
       CASE(a_session_that_the_next_life_takes_up_is_not_ended),
       CASE(a_forgotten_node_is_not_listed_until_it_is_born_again), CASE(a_peer_is_shown_as_it_is),
-      CASE(a_clock_that_is_far_off_is_told_once_until_it_is_right),
+      CASE(what_happened_before_us_is_dated_by_the_node), CASE(a_clock_that_is_far_off_is_told_once_until_it_is_right),
       CASE(a_beat_that_does_not_say_when_it_was_sent_is_a_beat), CASE(at_the_bound_one_that_is_away_makes_room))

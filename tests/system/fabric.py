@@ -169,6 +169,11 @@ class Fabric:
         for node in nodes:
             wait_for(lambda node=node: "broker-connected" in node.err(), f"{node.err_path} tells of a connection")
 
+    def retained(self, topic):
+        """What the broker retains under a topic; empty if nothing."""
+        return subprocess.run(["mosquitto_sub", "-p", str(self.port), "-t", topic, "--retained-only", "-C", "1", "-W",
+                               "2", "-N"], capture_output=True, timeout=DEADLINE_S, check=False).stdout
+
     def socket_of(self, name):
         return self.path("run", "weft", f"{name}.sock")
 

@@ -47,7 +47,7 @@ typedef struct weft_peer {
     char node[WEFT_NAME_MAX_BYTES + 1];
     weft_peer_state state;
     uint64_t epoch;      /* its newest life, which began at about that time in ms */
-    int64_t since_ms;    /* our clock: when we heard of the state */
+    int64_t since_ms;    /* when it came to this state; by its own clock if that was before us, 0: not known */
     int64_t beat_age_ms; /* since its newest beat; -1: none was heard */
     bool skew_known;
     int64_t skew_ms;  /* its clock minus ours, too small by the time of the fastest message */
