@@ -11,6 +11,7 @@
     X(node)                                                                                                            \
     X(pub)                                                                                                             \
     X(sub)                                                                                                             \
+    X(account)                                                                                                         \
     X(ingest)                                                                                                          \
     X(journal)                                                                                                         \
     X(decode)                                                                                                          \

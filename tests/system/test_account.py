@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""`weft account` against what the test has sent and seen itself: with kills, with a node that does not answer."""
+import json
+import os
+import random
+import secrets
+import signal
+from collections import Counter
+
+from fabric import FabricTest, events, main, sessions, wait_for
+
+NODES = ("host-a", "host-b")
+ROUNDS = 12
+BURST_MAX = 60
+WAIT_S = 60
+SEED = int(os.environ.get("WEFT_TEST_SEED", 0)) or secrets.randbelow(10**9)
+TOPICS = ("session", "tool", "cost")
+
+
+def numbered(node, number):
+    """Event number N of a node, in one of three streams."""
+    session = f"{node}/{number}"
+    return ({"type": "session_start", "sessionId": session},
+            {"type": "tool_call_start", "sessionId": session, "toolCallStart": {"toolName": "Bash", "callId": "c"}},
+            {"type": "token_usage", "sessionId": session, "tokenUsage": {"model": "m", "inputTokens": number}}
+            )[number % 3]
+
+
+class Account(FabricTest):
+    def setUp(self):
+        super().setUp()
+        self.fabric.start_broker()
+        self.nodes = {name: self.fabric.start_node(name) for name in NODES}
+        self.fabric.wait_connected(*self.nodes.values())
+        self.sub = self.fabric.start_sub(*(word for topic in TOPICS + ("system",) for word in ("--topic", topic)))
+
+    def account(self, *words):
+        return self.fabric.weft("account", "--broker", self.fabric.url, *words, timeout=2 * WAIT_S)
+
+    def settled(self, *words):
+        """The accounts of these nodes and of the subscriber, once everything adds up."""
+        def ask():
+            result = self.account("--wait", str(WAIT_S), "--json", *words)
+            self.assertEqual(result.returncode, 0, result.stdout.decode() + result.stderr.decode())
+            told = json.loads(result.stdout)
+            return told if any(node["listener"] for node in told["nodes"]) else None
+
+        return wait_for(ask, "the subscriber answers too", 2 * WAIT_S)
+
+    def expect_own_lists(self, told, sent):
+        """The accounts say what the test has counted: sent is {(node, topic): events}."""
+        own, delivered = Counter(), {}
+        for one in told["accounts"]:
+            row = one.get("own", {})
+            if one["state"] == "own":
+                own[row["node"], row["topic"]] += row.get("published", 0)
+            elif row and one["listener"]:
+                delivered[row["node"], str(row["epoch"]), row["topic"]] = one["received"].get("delivered", 0)
+                self.assertEqual(one["state"], "adds up", one)
+        seen = Counter((event["node"], event["epoch"], event["topic"]) for event in events(self.sub))
+        self.assertEqual({stream: count for stream, count in own.items() if stream[1] != "system"}, sent)
+        self.assertEqual({stream: count for stream, count in delivered.items() if count > 0}, dict(seen))
+
+    def test_what_it_says_is_what_was_sent_and_seen_whoever_is_killed(self):
+        print(f"WEFT_TEST_SEED={SEED}", flush=True)
+        chance, sent = random.Random(SEED), Counter()
+        feeders = {name: self.fabric.feeder(self.fabric.socket_of(name), feed="trace") for name in NODES}
+        for turn in range(ROUNDS):
+            for name, feeder in feeders.items():
+                for _ in range(chance.randint(1, BURST_MAX)):
+                    event = numbered(name, feeder.next)
+                    sent[name, TOPICS[feeder.next % 3]] += 1
+                    feeder.send(event)
+                feeder.take_answers()
+            if turn % 4 == 1:
+                name = chance.choice(NODES)
+                self.nodes[name].kill()
+                self.nodes[name] = self.fabric.start_node(name)
+            elif turn % 4 == 3:
+                self.sub.signal(signal.SIGSTOP)
+                self.fabric.broker.kill()
+                self.sub.signal(signal.SIGCONT)
+                self.fabric.start_broker()
+        for feeder in feeders.values():
+            feeder.flush()
+            self.assertEqual(feeder.refused, {})
+        told = self.settled(*NODES)
+        wait_for(lambda: len(sessions(self.sub)) >= sum(sent.values()), "the subscriber has printed them all")
+        self.assertEqual(len(sessions(self.sub)), sum(sent.values()))
+        self.expect_own_lists(told, dict(sent))
+        self.assertEqual((told["whole"], told["under_way"], told["differ"]), (True, 0, 0))
+        self.assertNotIn("unaccounted", self.sub.err())
+
+    def test_a_node_that_does_not_answer_is_named(self):
+        self.fabric.weft("pub", "--node", "host-a", "session_start", "session_id=s1")
+        self.settled("host-a")
+        self.nodes["host-b"].signal(signal.SIGSTOP)
+        try:
+            result = self.account("--timeout", "1")
+        finally:
+            self.nodes["host-b"].signal(signal.SIGCONT)
+        self.assertEqual(result.returncode, 1, result.stdout)
+        self.assertIn("host-b has not answered", result.stdout.decode().splitlines()[-1])
+        self.assertEqual(self.account("host-c", "--timeout", "1").returncode, 1)
+
+    def test_events_without_an_end_are_under_way_not_lost(self):
+        """A publisher whose broker is away has events pending: that is no verdict against anybody."""
+        self.fabric.weft("pub", "--node", "host-a", "session_start", "session_id=s1")
+        self.settled("host-a")
+        self.sub.signal(signal.SIGSTOP)
+        self.fabric.weft("pub", "--node", "host-a", "session_start", "session_id=s2")
+        try:
+            result = self.account("--timeout", "1", "--json")
+        finally:
+            self.sub.signal(signal.SIGCONT)
+        told = json.loads(result.stdout)
+        self.assertEqual(told["differ"], 0)
+        self.settled("host-a")
+
+    def test_the_command_line_is_checked(self):
+        self.expect(self.account("Host A"), 2, "'Host A' is no node's name")
+        nowhere = self.fabric.weft("account", "--broker", "mqtt://127.0.0.1:1", "--timeout", "1")
+        self.expect(nowhere, 3, "cannot reach the broker")
+
+
+if __name__ == "__main__":
+    main()
