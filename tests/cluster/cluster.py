@@ -237,6 +237,17 @@ class Cluster(Fabric):
         seen = {name: self.publishers[name].accepted}
         wait_for(lambda: self.complete(seen), f"what {name} accepted is handled", HEALED_S)
 
+    def wait_handled_by(self, observer):
+        """Only while no publisher goes on."""
+        wait_for(lambda: not any(publisher.spans for publisher in self.publishers.values()), "all lines are answered")
+        wait_for(lambda: self.complete(observers=[observer]), f"{observer} has handled all", HEALED_S)
+
+    def wait_caught_up(self, deadline_s):
+        """Until as many are handled as were accepted by now."""
+        wanted = self.accepted()
+        wait_for(lambda: self.read() or all(observer.history.handled >= wanted for observer in self.observers.values()),
+                 f"{wanted} events are handled", deadline_s)
+
     def resume(self, name):
         self.publishers[name].paused.clear()
 
@@ -263,11 +274,14 @@ class Cluster(Fabric):
 
     # ---- the end ----
 
-    def complete(self, accepted=None):
+    def complete(self, accepted=None, observers=None):
+        """Whether every observer, or these, have handled what is accepted by now."""
         self.read()
         accepted = accepted or {name: publisher.accepted for name, publisher in self.publishers.items()}
-        return all(sum(map(len, observer.history.missing(accepted).values())) <= self.lost_allowed
-                   for observer in self.observers.values())
+        wanted = sum(numbers.count for numbers in accepted.values()) - self.lost_allowed
+        histories = [self.observers[name].history for name in observers or self.observers]
+        return all(history.handled >= wanted and
+                   sum(map(len, history.missing(accepted).values())) <= self.lost_allowed for history in histories)
 
     def settle(self, deadline_s=HEALED_S):
         """Ends the load; waits until every observer has handled all of it."""

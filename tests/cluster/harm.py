@@ -23,6 +23,8 @@ def harm(target):
 
 
 class Harm:
+    deadly = False  # ends a node's process
+
     def __init__(self, cluster, name, seed):
         self.cluster = cluster
         self.name = name
@@ -59,6 +61,8 @@ class BrokerFrozen(Harm):
 
 @harm("node")
 class NodeKilled(Harm):
+    deadly = True
+
     def begin(self):
         self.cluster.kill_node(self.name)
 
@@ -69,6 +73,7 @@ class NodeKilled(Harm):
 @harm("node")
 class NodeKilledAtStep(Harm):
     """Killed now; its next life dies in the middle of its work, if it comes so far before this ends."""
+    deadly = True
     STEPS = ("appended", "synced", "sent", "acknowledged")
 
     def begin(self):
@@ -82,6 +87,8 @@ class NodeKilledAtStep(Harm):
 
 @harm("node")
 class NodeStopped(Harm):
+    deadly = True
+
     def begin(self):
         self.process().signal(signal.SIGTERM)
 

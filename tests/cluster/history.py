@@ -34,7 +34,8 @@ class Stream:
     """(node, epoch, topic): the numbers by seq, and where the order stands."""
 
     def __init__(self):
-        self.last_seq = 0
+        self.last_seq = 0  # of those not replayed
+        self.highest = 0
         self.seqs = array("Q")
         self.numbers = array("Q")
 
@@ -57,6 +58,7 @@ class History:
         self.handled = 0
         self.replayed = 0
         self.synthetic = 0
+        self.overtaken = 0  # replayed ones that came after later ones of their stream, as they may
 
     def take(self, event):
         flags = int(event.get("flags", 0))
@@ -102,7 +104,9 @@ class History:
         seq = int(event["seq"])
         stream.seqs.append(seq)
         stream.numbers.append(number)
+        stream.highest = max(stream.highest, seq)
         if replayed:
+            self.overtaken += seq < stream.highest
             return
         if seq <= stream.last_seq:
             self.findings.add("out of order (I3)", f"{'/'.join(key)}: {seq} after {stream.last_seq}")

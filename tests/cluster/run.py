@@ -20,6 +20,7 @@ import faults_node  # noqa: F401
 import faults_step  # noqa: F401
 import faults_subscriber  # noqa: F401
 import hosts
+import long_runs  # noqa: F401
 import storm  # noqa: F401
 from catalogue import FAULTS
 from cluster import Broken, Cluster

@@ -29,8 +29,9 @@ def targets(c, kind):
 
 
 class Storm:
-    def __init__(self, cluster, seed):
+    def __init__(self, cluster, seed, spared=()):
         self.cluster = cluster
+        self.spared = spared  # those whose process is not to end
         self.chance = random.Random(seed)
         self.began = time.monotonic()
         self.under_way = {}  # target: (harm, when it ends)
@@ -52,7 +53,7 @@ class Storm:
         if len(self.under_way) >= AT_ONCE:
             return
         harm = self.draw()
-        while harm.name in self.under_way:
+        while harm.name in self.under_way or (harm.deadly and harm.name in self.spared):
             harm = self.draw()
         length_s = LONG_S if self.chance.random() < LONG_SHARE else self.chance.uniform(0.3, 5)
         self.tell("begins", harm)
@@ -86,15 +87,7 @@ class Storm:
        through_proxy=("host-a", "host-b", "observer-1"))
 def storm(c):
     print(f"storm: seed {SEED}, {SECONDS:.0f} s", flush=True)
-    events, what = traces.record(SEED)
-    for name, share in traces.divide(events, c.names).items():
-        c.loads[name] = Recorded(name, share)
-    for name in c.names:
-        c.node_prefix[name] = ["env", "--ignore-signal=SIGXFSZ"]
-    c.disks["host-e"] = mount_for(c, "host-e", DISK_KB)
-    c.rate = max(c.rate, len(events) / len(c.names) / SECONDS)
-    c.start()
-    c.wait_beats()
+    prepare(c, SECONDS)
     blown = Storm(c, SEED)
     try:
         blown.blow(SECONDS)
@@ -103,6 +96,20 @@ def storm(c):
         print("\n".join(blown.told), flush=True)
         raise
     c.told = blown.told
-    c.notes += [what, f"seed {SEED}", ", ".join(f"{count} {name}" for name, count in sorted(blown.counts.items()))]
+    c.notes += [f"seed {SEED}", ", ".join(f"{count} {name}" for name, count in sorted(blown.counts.items()))]
     if not blown.counts:
         raise Broken("a storm without a fault")
+
+
+def prepare(c, seconds):
+    """A cluster that publishes what happened in a month within so many seconds, and can suffer all harm there is."""
+    events, what = traces.record(SEED)
+    c.notes.append(what)
+    for name, share in traces.divide(events, c.names).items():
+        c.loads[name] = Recorded(name, share)
+    for name in c.names:
+        c.node_prefix[name] = ["env", "--ignore-signal=SIGXFSZ"]
+    c.disks["host-e"] = mount_for(c, "host-e", DISK_KB)
+    c.rate = max(c.rate, len(events) / len(c.names) / seconds)
+    c.start()
+    c.wait_beats()
