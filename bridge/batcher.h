@@ -1,6 +1,7 @@
 /* bridge/batcher.h: groups of events → journal rows, each one encoded batch of one stream.
  *
- * Invariant  within a stream the rows' (prev_seq, last_seq] join without a gap.
+ * Invariant  within a stream the rows' (prev_seq, last_seq] join without a gap, but where the intake dropped events: a
+ *            row behind such a gap begins anew, and its message tells how many are lost.
  * Threads    the journal thread. */
 #ifndef WEFT_BRIDGE_BATCHER_H
 #define WEFT_BRIDGE_BATCHER_H
@@ -17,6 +18,7 @@ typedef struct weft__batcher {
     struct {
         uint64_t epoch;
         uint64_t last_seq;
+        uint64_t nth; /* of the stream's events, dropped ones included */
     } streams[WEFT_TOPIC_MAX];
 } weft__batcher;
 

@@ -136,7 +136,7 @@ weft_status weft__bridge_live_encode(weft_bridge *b, weft__live_status status, c
 static weft_status tap_accept(void *user, weft_event *event)
 {
     weft_bridge *b = user;
-    return weft__intake_put(&b->intake, &event, 1, NULL, NULL);
+    return weft__intake_put_event(&b->intake, event);
 }
 
 static weft_status tap_accept_nothing(void *user, weft_event *event)
@@ -167,11 +167,23 @@ static const char *string_copy(char **at, const char *text)
     return start;
 }
 
+static weft_status policies_set(weft_bridge *b, const weft_bridge_opts *opts, const char **reason)
+{
+    for (size_t i = 0; i < opts->backpressure_count; i++)
+        if (opts->backpressure == NULL || (unsigned)opts->backpressure[i].when_full > WEFT_WHEN_FULL_DROP_OLDEST) {
+            *reason = "backpressure: no such policy";
+            return WEFT_INVALID;
+        }
+    weft__intake_set_policies(&b->intake, opts->backpressure, opts->backpressure_count, !b->env.driven);
+    return WEFT_OK;
+}
+
 static weft_status opts_copy(weft_bridge *b, const weft_bridge_opts *opts)
 {
     const char **fields[] = {&b->opts.url,     &b->opts.journal_path, &b->opts.username, &b->opts.password,
                              &b->opts.ca_file, &b->opts.cert_file,    &b->opts.key_file};
     b->opts = *opts;
+    b->opts.backpressure = NULL; /* the intake has a copy */
     if (b->opts.url == NULL)
         b->opts.url = "mqtt://localhost";
     size_t bytes = 1;
@@ -308,7 +320,7 @@ static weft_status journal_make(weft_bridge *b, const char **reason)
     return st;
 }
 
-static void primitives_init(weft_bridge *b)
+static void primitives_init(weft_bridge *b, size_t intake_max_bytes)
 {
     pthread_mutex_init(&b->mutex, NULL);
     pthread_mutex_init(&b->notice_mutex, NULL);
@@ -320,7 +332,7 @@ static void primitives_init(weft_bridge *b)
                                &b->deliver_signal};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         weft__signal_init(signals[i]);
-    weft__intake_init(&b->intake, b->node, 1, INTAKE_MAX_BYTES, &b->journal_signal);
+    weft__intake_init(&b->intake, b->node, 1, intake_max_bytes, &b->journal_signal);
     weft__queue_init(&b->inbound, ITEMS_MAX, INBOUND_MAX_BYTES, &b->downlink_signal);
     weft__queue_init(&b->deliveries, ITEMS_MAX, DELIVERIES_MAX_BYTES, &b->deliver_signal);
     weft__queue_init(&b->control, ITEMS_MAX, CONTROL_MAX_BYTES, &b->link_signal);
@@ -419,10 +431,12 @@ weft_status weft__bridge_create_in(weft_dispatcher *bus, const weft_bridge_opts 
     b->wire.random = random_make(b);
     b->instance = instance_make(b->wire.random);
     b->connect_status = WEFT_UNREACHABLE;
-    primitives_init(b);
+    primitives_init(b, opts->intake_max_bytes != 0 ? opts->intake_max_bytes : INTAKE_MAX_BYTES);
     agents_prepare(b);
     weft__kill_point_read(&b->kill_point);
-    weft_status st = opts_copy(b, opts);
+    weft_status st = policies_set(b, opts, reason);
+    if (st == WEFT_OK)
+        st = opts_copy(b, opts);
     if (st == WEFT_OK)
         st = names_copy(b, opts, reason);
     if (st == WEFT_OK && b->sends)
@@ -490,6 +504,7 @@ weft_status weft_bridge_stop(weft_bridge *b, uint32_t timeout_ms)
     pthread_mutex_unlock(&b->mutex);
     if (!first)
         return WEFT_STOPPED;
+    weft__intake_hurry(&b->intake); /* or detaching would wait for publishes that wait */
     if (b->bus != NULL)
         weft_tap_detach(b->bus);
     weft_status st = b->sends && timeout_ms > 0 && !b->env.driven ? weft_bridge_drain(b, timeout_ms) : WEFT_OK;

@@ -180,6 +180,8 @@ struct weft_bridge {
     int64_t state_sent_ms;
     int64_t trimmed_ms;
     uint64_t untrimmed_bytes; /* written since */
+    uint64_t drops_noticed;   /* of the intake */
+    int64_t drops_noticed_ms;
 
     /* sync thread */
     int64_t synced_ms;
@@ -248,6 +250,7 @@ struct weft_bridge {
     int64_t written_row; /* newest row id */
     weft_status journal_status;
     unsigned flush_waiters;
+    uint64_t drops_told; /* by a flush */
     weft__account_ask account_ask;
 
     char forgetting[WEFT_NAME_MAX_BYTES + 1]; /* whose clearing is waited for; empty: nobody's */

@@ -9,6 +9,7 @@ static void stats_of_uplink(weft_bridge *b, weft_bridge_stats *ret)
     weft__intake_published(&b->intake, &published);
     ret->published = published.all;
     ret->refused_full = published.refused;
+    ret->dropped_full = published.dropped;
     ret->written = totals[WEFT__LEDGER_WRITTEN];
     ret->sent_events = totals[WEFT__LEDGER_SENT];
     ret->sent_messages = weft__uplink_sent_messages(b->uplink);

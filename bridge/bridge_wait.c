@@ -48,6 +48,15 @@ static bool is_ready_or_refused(weft_bridge *b, uint64_t topics)
     return known || b->connect_status == WEFT_REFUSED;
 }
 
+/* FULL once for what was dropped: it is not safe, and never will be. */
+static weft_status drops_told_locked(weft_bridge *b)
+{
+    uint64_t dropped = weft__intake_dropped(&b->intake);
+    bool news = dropped > b->drops_told;
+    b->drops_told = dropped;
+    return news ? WEFT_FULL : WEFT_OK;
+}
+
 weft_status weft_bridge_flush(weft_bridge *b, uint32_t timeout_ms)
 {
     if (!b->sends)
@@ -61,6 +70,8 @@ weft_status weft_bridge_flush(weft_bridge *b, uint32_t timeout_ms)
     if (st == WEFT_TIMEOUT && b->journal_status != WEFT_OK)
         st = b->journal_status;
     b->flush_waiters--;
+    if (st == WEFT_OK)
+        st = drops_told_locked(b);
     pthread_mutex_unlock(&b->mutex);
     return st;
 }

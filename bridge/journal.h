@@ -38,6 +38,7 @@ typedef struct weft__journal_row {
     uint32_t event_count;
     weft_priority priority; /* highest in the batch */
     int64_t accepted_ms;    /* newest in the batch */
+    uint64_t lost_before;   /* events of the stream given up between the row before and this one; only append looks */
     const uint8_t *bytes;
     size_t length;
 } weft__journal_row;

@@ -102,7 +102,7 @@ weft_status weft__row_insert(weft__journal *j, weft__journal_row *row)
     s->totals.last_seq = row->last_seq;
     s->totals.last_id = row->id;
     s->totals.rows++;
-    s->totals.events += row->event_count;
+    s->totals.events += row->event_count + row->lost_before;
     s->totals.row_bytes += row->length;
     if (row->last_seq > s->totals.acked_seq) {
         s->totals.pending_rows++;

@@ -10,6 +10,7 @@
 enum {
     TRIM_MS = 10000,
     STATE_MS = 1000,
+    DROPS_TELL_MS = 60000,
     PREVIOUS_MAX = 64,
     ANSWERS_WAITING_MAX = 2 * WEFT__REPLAY_MAX_MESSAGES, /* more would only keep other control messages waiting */
     JOURNAL_MAX_BYTES = 1 << 30,                         /* what the journal takes for its bound when none is given */
@@ -108,6 +109,21 @@ static void row_given_up(const weft__journal_row *row, void *user)
     g->events += weft__uplink_forget(g->bridge->uplink, row); /* none: they are with the broker already */
 }
 
+/* Events that made room for others, at most once a minute. */
+static void drops_tell(weft_bridge *b)
+{
+    int64_t now = weft__bridge_mono_ms(b);
+    uint64_t dropped = weft__intake_dropped(&b->intake), news = dropped - b->drops_noticed;
+    if (news == 0 || (b->drops_noticed > 0 && now - b->drops_noticed_ms < DROPS_TELL_MS))
+        return;
+    b->drops_noticed = dropped;
+    b->drops_noticed_ms = now;
+    weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_LOST,
+                                          .status = WEFT_FULL,
+                                          .count = news,
+                                          .text = "the journal is too slow: they made room for others"});
+}
+
 static void journal_trim(weft_bridge *b)
 {
     int64_t now = weft__bridge_mono_ms(b);
@@ -195,6 +211,7 @@ int64_t weft__journal_service(weft_bridge *b)
     weft__bridge_commands_take(b);
     int64_t wait_ms = replays_answer(b);
     journal_trim(b);
+    drops_tell(b);
     state_show(b);
     return wait_ms;
 }

@@ -22,7 +22,7 @@ static void journal_failing(weft_bridge *b, weft_status st)
     pthread_mutex_unlock(&b->mutex);
     if (known)
         return;
-    weft__intake_fail(&b->intake, st);
+    weft__intake_fail(&b->intake, st, 0);
     weft__bridge_notice(
         b, &(weft_notice){.kind = st == WEFT_OK ? WEFT_NOTICE_JOURNAL_RECOVERED : WEFT_NOTICE_JOURNAL_FAILED,
                           .status = st,

@@ -138,12 +138,20 @@ static bool row_fits_locked(const weft__uplink *u, size_t length)
     return u->bytes == 0 || u->bytes + length <= u->max_bytes;
 }
 
+/* What was dropped on the way to the journal is booked with the row that tells of it. */
+static void row_book_written(weft__uplink *u, const weft__journal_row *meta)
+{
+    weft__ledger_written(u->ledger, meta->epoch, meta->topic, meta->last_seq, meta->event_count + meta->lost_before);
+    if (meta->lost_before > 0)
+        weft__ledger_lose(u->ledger, meta->epoch, meta->topic, WEFT_LOST_OVERFLOW, meta->lost_before);
+}
+
 void weft__uplink_push(weft__uplink *u, weft__journal_row *rows, size_t count)
 {
     pthread_mutex_lock(&u->mutex);
     for (size_t i = 0; i < count; i++) {
         u->newest_id = rows[i].id;
-        weft__ledger_written(u->ledger, rows[i].epoch, rows[i].topic, rows[i].last_seq, rows[i].event_count);
+        row_book_written(u, &rows[i]);
         row *r = u->spilled || !row_fits_locked(u, rows[i].length) ? NULL : calloc(1, sizeof *r);
         if (r == NULL) {
             u->spilled = true;

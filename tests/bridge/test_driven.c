@@ -1,47 +1,5 @@
 /* tests/bridge/test_driven.c: bridges without threads, given their turns one by one. */
-#include "bridge_rig.h"
-
-#include "support/fake_clock.h"
-
-typedef struct world {
-    fake_clock clock;
-    fake_broker *broker;
-    host *hosts[2];
-    unsigned steps[WEFT__STEP_COUNT];
-} world;
-
-static void on_step(void *user, weft__step step)
-{
-    ((world *)user)->steps[step]++;
-}
-
-static host *driven_start(world *w, const char *name, uint32_t topics)
-{
-    host *h = calloc(1, sizeof *h);
-    h->broker = w->broker;
-    h->name = name;
-    pthread_mutex_init(&h->mutex, NULL);
-    weft_dispatcher_opts bus_opts = {.clock = &w->clock.clock};
-    CU_ASSERT_EQUAL_FATAL(weft_dispatcher_create(&bus_opts, &h->bus), WEFT_OK);
-    if (topics != 0)
-        host_listen(h, topics);
-    weft_bridge_opts opts = {
-        .url = fake_broker_url(w->broker), .fabric = "dev", .node = name, .on_notice = on_notice, .user = h};
-    weft__bridge_env env = {.link_ops = &fake_link, .random_seed = 1, .driven = true, .on_step = on_step, .user = w};
-    CU_ASSERT_EQUAL_FATAL(weft__bridge_create_in(h->bus, &opts, &env, &h->bridge, NULL), WEFT_OK);
-    return h;
-}
-
-static void turns_give(world *w, unsigned rounds)
-{
-    for (unsigned round = 0; round < rounds; round++) {
-        for (size_t i = 0; i < sizeof w->hosts / sizeof *w->hosts; i++)
-            for (unsigned id = 0; id < WEFT__AGENT_COUNT; id++)
-                CU_ASSERT(w->hosts[i]->bridge->agents[id].turn(w->hosts[i]->bridge) >= 0);
-        (void)fake_broker_pump(w->broker);
-        fake_clock_advance(&w->clock, 10);
-    }
-}
+#include "driven_rig.h"
 
 static void carries_events_without_a_thread(void)
 {

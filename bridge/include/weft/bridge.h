@@ -52,14 +52,34 @@ typedef struct weft_notice {
     const char *text; /* may be NULL */
 } weft_notice;
 
+/* What a publish does when the bound of what waits for the journal (intake_max_bytes) is reached: because the disk is
+ * slow, not because it fails. Groups (weft_bridge_publish_group) are always refused: their writers are told what is
+ * written, and hold back what they have. */
+typedef enum weft_when_full {
+    WEFT_WHEN_FULL_REFUSE,      /* the publish returns FULL */
+    WEFT_WHEN_FULL_BLOCK,       /* it waits up to block_ms for room, then returns FULL */
+    WEFT_WHEN_FULL_DROP_OLDEST, /* the oldest of the lowest priority that waits, of the topics with this policy and of
+                                 * no higher priority than the new event, makes room: counted, and reported to
+                                 * subscribers as Lost, overflow. FULL if there is none */
+} weft_when_full;
+
+typedef struct weft_backpressure {
+    uint32_t topics; /* mask; 0: all. The first entry that names a topic counts */
+    weft_when_full when_full;
+    uint32_t block_ms; /* 0: 1,000 */
+} weft_backpressure;
+
 typedef struct weft_bridge_opts {
-    const char *url;               /* mqtt://host[:port], mqtts://…; NULL: mqtt://localhost */
-    const char *fabric;            /* NULL: "default" */
-    const char *node;              /* required unless listen_only */
-    const char *journal_path;      /* NULL: kept in memory, lost with the process */
-    uint64_t journal_max_bytes;    /* 0: 1 GiB */
-    uint64_t journal_retention_ms; /* 0: 7 days */
-    uint32_t keep_alive_s;         /* 0: 10 */
+    const char *url;                       /* mqtt://host[:port], mqtts://…; NULL: mqtt://localhost */
+    const char *fabric;                    /* NULL: "default" */
+    const char *node;                      /* required unless listen_only */
+    const char *journal_path;              /* NULL: kept in memory, lost with the process */
+    uint64_t journal_max_bytes;            /* 0: 1 GiB */
+    uint64_t journal_retention_ms;         /* 0: 7 days */
+    uint64_t intake_max_bytes;             /* of events that wait for the journal; 0: 64 MiB */
+    const weft_backpressure *backpressure; /* NULL: refuse; copied */
+    size_t backpressure_count;
+    uint32_t keep_alive_s; /* 0: 10 */
     const char *username;
     const char *password;
     const char *ca_file;
@@ -94,8 +114,8 @@ weft_status weft_bridge_stop(weft_bridge *b, uint32_t timeout_ms);
 /* Stops without draining if still running, and frees. NULL is fine. Blocks for the running handler. */
 void weft_bridge_destroy(weft_bridge *b);
 
-/* Waits until every event published before is safe on disk (not: sent). Returns OK, TIMEOUT, or what the journal says.
- */
+/* Waits until every event published before is safe on disk (not: sent). Returns OK, TIMEOUT, what the journal says, or
+ * FULL: all is safe but for events that were dropped to make room (WEFT_WHEN_FULL_DROP_OLDEST) since the last time. */
 weft_status weft_bridge_flush(weft_bridge *b, uint32_t timeout_ms);
 /* Waits until the broker has acknowledged every event published before. Returns OK, TIMEOUT or FENCED. */
 weft_status weft_bridge_drain(weft_bridge *b, uint32_t timeout_ms);
@@ -136,8 +156,9 @@ typedef struct weft_bridge_stats {
     uint64_t epoch;
     uint64_t connects;
     uint64_t published;     /* events given to the journal */
-    uint64_t written;       /* events in the journal */
+    uint64_t written;       /* events in the journal, and dropped ones of which it tells */
     uint64_t refused_full;  /* publishes refused because the intake was full or the journal failing */
+    uint64_t dropped_full;  /* events dropped to make room for others; part of published */
     uint64_t sent_events;   /* events sent for the first time */
     uint64_t sent_messages; /* evt messages sent, repeats included */
     uint64_t resent_events; /* sent again, or by a later life: an acknowledgement was missing */
