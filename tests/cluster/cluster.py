@@ -35,6 +35,10 @@ class Broken(AssertionError):
     """A promise did not hold."""
 
 
+class Skipped(Exception):
+    """It cannot be tried here."""
+
+
 class Observer:
     """`weft sub --json` and the history of what it printed, read as it grows."""
 
@@ -144,7 +148,7 @@ class Cluster(Fabric):
 
     def start_observer(self, name, *words, hears=True):
         """An observer that hears already."""
-        process = self.spawn_on(name, name, [WEFT, "sub", "--broker", self.url_of(name), "--fabric", self.fabric_name,
+        process = self.spawn_on(name, name, [*self.node_prefix.get(name, []), WEFT, "sub", "--broker", self.url_of(name), "--fabric", self.fabric_name,
                                              "--json", *words])
         observer = self.observers[name] = Observer(name, process, self.loads)
         self.watch.add(name, process.child.pid)

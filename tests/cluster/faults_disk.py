@@ -3,10 +3,12 @@ import os
 import random
 import resource
 import subprocess
+from collections import Counter
 
 from catalogue import fault
 from cluster import Broken
 from hosts import run
+from shared import wait_for
 
 DISK_KB = 8192
 
@@ -120,3 +122,28 @@ def journal_torn(c):
         c.notes.append("said damaged" if c.said("host-a", "journal-damaged") else "nothing noticed at the start")
         c.resume("host-a")
         c.wait_flow()
+
+
+@fault("torn journal, with what nobody has yet", seconds=50)
+def journal_torn_backlog(c):
+    """What the damage took is counted and told; the rest arrives."""
+    c.broker.kill()
+    c.wait_accepted(3000, ["host-a"])
+    c.publishers["host-a"].paused.set()
+    wait_for(lambda: not c.publishers["host-a"].spans, "all lines are answered")
+    c.kill_node("host-a")
+    damage(journal_of(c, "host-a"), random.Random(3), 200)
+    c.start_cluster_node("host-a")
+    c.publishers["host-a"].paused.clear()
+    c.start_broker()
+    c.wait_flow()
+    c.settle(20)
+    history, told = c.observers["observer-1"].history, c.observers["observer-1"].losses()
+    missing = history.missing({"host-a": c.publishers["host-a"].accepted}).get("host-a", [])
+    # Nothing else was published in the first life: the seq of an event is its number.
+    untold = [number for number in missing if not any(int(row[4]) <= number <= int(row[5]) for row in told)]
+    c.notes.append(f"{len(missing)} gone with the damage, in {len(told)} reports: " +
+                   ", ".join(f"{count} {reason}" for reason, count in Counter(row[6] for row in told).items()))
+    if untold or (missing and not c.said("host-a", "journal-damaged")):
+        raise Broken(f"of {len(missing)} events that are gone nobody is told of {len(untold)} (I8): {untold[:9]}")
+    c.lost_allowed = len(missing)

@@ -23,7 +23,7 @@ import hosts
 import long_runs  # noqa: F401
 import storm  # noqa: F401
 from catalogue import FAULTS
-from cluster import Broken, Cluster
+from cluster import Broken, Cluster, Skipped
 
 SKIPPED = 77
 
@@ -35,7 +35,7 @@ def listed():
 
 
 def run(fault):
-    """Whether everything held."""
+    """The exit status."""
     began = time.monotonic()
     cluster = Cluster(hosts.Hosts(), **fault.options)
     try:
@@ -44,12 +44,15 @@ def run(fault):
         fault.act(cluster)
         cluster.finish()
         print(f"{fault.name}: {cluster.summary()} ({time.monotonic() - began:.0f} s)", flush=True)
-        return True
+        return 0
+    except Skipped as reason:
+        print(f"skipped: {reason}")
+        return SKIPPED
     except (AssertionError, OSError, RuntimeError) as error:
         if not isinstance(error, Broken):
             traceback.print_exc(file=sys.stdout)
         print(f"{cluster.tails()}\n{fault.name} BROKEN: {error}", flush=True)
-        return False
+        return 1
     finally:
         cluster.close()
 
@@ -64,7 +67,7 @@ def run_in_hosts(names):
         if fault.needs_root and not hosts.really_root():
             print("skipped: it needs root")
             return SKIPPED
-        return 0 if run(fault) else 1
+        return run(fault)
     results = [os.spawnv(os.P_WAIT, sys.executable, [sys.executable, __file__, name]) for name in names]
     return 1 if any(status not in (0, SKIPPED) for status in results) else min(results)
 
