@@ -31,19 +31,15 @@ struct ownership {
 void node_name_from(char ret[NODE_NAME_BYTES], const char *name)
 {
     size_t length = strlen(name);
-    bool distinct = length > 0 && length < NODE_NAME_BYTES && strcmp(name, "-") != 0;
+    bool fits = weft_name_valid(name);
     size_t kept = length < NODE_NAME_BYTES - HASH_BYTES ? length : NODE_NAME_BYTES - 1 - HASH_BYTES;
-    for (size_t i = 0; i < length; i++)
-        distinct &= (unsigned char)name[i] < 0x80;
-    if (distinct)
+    if (fits)
         kept = length;
     for (size_t i = 0; i < kept; i++)
         ret[i] = places_name_char(name[i]);
     ret[kept] = '\0';
-    if (!distinct)
+    if (!fits)
         snprintf(ret + kept, NODE_NAME_BYTES - kept, "-%08x", (unsigned)(short_id_hash(name, length) & 0xffffffffu));
-    if (strcmp(ret, "-") == 0)
-        memcpy(ret, "_", 2);
 }
 
 /* The name of the directory that holds a file. */

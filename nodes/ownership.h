@@ -35,8 +35,8 @@ const char *ownership_node_of(const ownership *o, const char *session);
  * Returns their number, 0 also when memory is out. */
 size_t ownership_nodes(ownership *o, const char *const **ret);
 
-/* Makes a valid node name ([a-z0-9_.-]{1,64}, not "-"): letters in lower case, '-' for other ASCII characters. A name
- * that is empty, too long, or not ASCII also gets "-" and eight hexadecimal digits of its hash, to stay distinct. */
+/* Makes a valid node name ([a-z0-9_.-]{1,64}, not "-"). One that is none gets its letters in lower case, '-' for other
+ * bytes, cut if need be, and "-" and eight hexadecimal digits of its hash: two that differ in case only stay two. */
 void node_name_from(char ret[NODE_NAME_BYTES], const char *name);
 
 #endif

@@ -70,11 +70,11 @@ class Totals(DemoTest):
 
     def test_without_operators_the_project_directories_are_the_nodes(self):
         files = [self.write("projects/-home-Ana-shop/a.jsonl", transcript("s1", "claude-opus-4-5")),
-                 self.write("projects/-home-Ana-shop/b.jsonl", transcript("s2", "claude-haiku-4-5")),
+                 self.write("projects/-home-ana-shop/b.jsonl", transcript("s2", "claude-haiku-4-5")),
                  self.write("projects/site/c.jsonl", transcript("s3", "claude-opus-4-5"))]
         _, messages, _ = self.check(files)
         owned = {(message.stream[0], event.session_id) for message in messages for event in message.events.values()}
-        self.assertEqual(owned, {("-home-ana-shop", "s1"), ("-home-ana-shop", "s2"), ("site", "s3")})
+        self.assertEqual(owned, {("-home-ana-shop-0f5f748b", "s1"), ("-home-ana-shop", "s2"), ("site", "s3")})
 
     def test_unknown_people_and_models_among_damaged_lines_come_out_right(self):
         wrong = transcript("s5", "nimbus-2")[1]

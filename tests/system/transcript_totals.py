@@ -74,12 +74,11 @@ def short(name):
 
 
 def node_name(name):
-    kept = re.sub(r"[^a-z0-9_.-]", "-", "".join(c.lower() if c.isascii() else "--"[: len(c.encode())] for c in name))
-    if not name.isascii() or not 0 < len(name) <= 64 or name == "-":
-        data = name.encode("utf-8", "replace")
-        kept = "".join(chr(b).lower() if b < 128 else "-" for b in data[:55])
-        kept = re.sub(r"[^a-z0-9_.-]", "-", kept) + "-%08x" % (fnv1a(data) & 0xFFFFFFFF)
-    return "_" if kept == "-" else kept
+    if re.fullmatch(r"[a-z0-9_.-]{1,64}", name) and name != "-":
+        return name
+    data = name.encode("utf-8", "replace")
+    kept = "".join(chr(b).lower() if b < 128 else "-" for b in data[:55])
+    return re.sub(r"[^a-z0-9_.-]", "-", kept) + "-%08x" % (fnv1a(data) & 0xFFFFFFFF)
 
 
 # ---- taking a line apart; whatever is of a wrong type makes it no record ----
