@@ -260,9 +260,71 @@ static void an_older_one_that_was_cut_off_yields_when_it_returns(void)
     finish(&f, m);
 }
 
+/* ---- clocks ---- */
+
+/* The wall clock of one host jumps a day back and forth: order is by seq, and all timers are monotonic. */
+static void a_clock_that_jumps_changes_no_order_and_no_timer(void)
+{
+    fleet f, own;
+    member m[MEMBERS] = {0};
+    fleet_init(&f);
+    own = f;
+    fake_clock_init(&own.clock, 1700000000000);
+    member_start(&f, &m[B], "b", WEFT_TOPIC_SESSION, false);
+    pass(&f, m, MEMBERS, SETTLE_MS);
+    member_start(&own, &m[A], "a", 0, false);
+    char id[8];
+    for (int i = 0; i < 30; i++) {
+        atomic_fetch_add(&own.clock.wall_ms, i % 2 == 0 ? 86400000 : -86400000 - 1000);
+        snprintf(id, sizeof id, "s%d", i);
+        session_begin(&m[A], id);
+        for (int step = 0; step < 100; step++) { /* 1 s: both clocks run alike */
+            pass(&f, m, MEMBERS, STEP_MS);
+            fake_clock_advance(&own.clock, STEP_MS);
+        }
+    }
+    CU_ASSERT_EQUAL_FATAL(m[B].seen_count, 30);
+    for (int i = 0; i < 30; i++) {
+        snprintf(id, sizeof id, "s%d", i);
+        CU_ASSERT_STRING_EQUAL(m[B].seen[i]->session_id, id);
+        CU_ASSERT_EQUAL(m[B].seen[i]->id.seq, (uint64_t)i + 1);
+        CU_ASSERT_EQUAL(m[B].seen[i]->flags, 0);
+    }
+    weft_bridge_stats stats = stats_of(&m[B]);
+    CU_ASSERT_EQUAL(stats.gaps, 0);
+    CU_ASSERT_EQUAL(m[B].notices[WEFT_NOTICE_PEER_UP], 1);
+    CU_ASSERT_EQUAL(m[B].notices[WEFT_NOTICE_PEER_DOWN], 0);
+    CU_ASSERT_EQUAL(m[A].notices[WEFT_NOTICE_CONNECTED], 1);
+    CU_ASSERT_TRUE(m[B].notices[WEFT_NOTICE_CLOCK_SKEW] >= 1);
+    uint64_t beats = fake_broker_count(f.broker, "weft/v1/dev/beat/a");
+    CU_ASSERT_TRUE(beats >= 6 && beats <= 6 + 30); /* every 5 s, and one after each event */
+    finish(&f, m);
+}
+
+/* It starts again after its clock was set back by a day: the broker remembers the life before. */
+static void a_node_whose_clock_was_set_back_begins_a_later_life(void)
+{
+    fleet f;
+    member m[MEMBERS];
+    begin(&f, m);
+    uint64_t before = atomic_load(&m[A].bridge->epoch);
+    member_end(&m[A]);
+    m[A] = (member){0};
+    atomic_fetch_sub(&f.clock.wall_ms, 86400000);
+    member_start(&f, &m[A], "a", 0, false);
+    pass(&f, m, MEMBERS, SETTLE_MS);
+    CU_ASSERT_TRUE(atomic_load(&m[A].bridge->epoch) > before);
+    session_begin(&m[A], "s3");
+    pass(&f, m, MEMBERS, SETTLE_MS);
+    CU_ASSERT_EQUAL(m[B].seen_count, 3);
+    CU_ASSERT_TRUE(is_up(&m[B], "a"));
+    finish(&f, m);
+}
+
 SUITE(bridge_bridge_lives, CASE(what_a_dead_node_began_is_ended_here_and_only_here),
       CASE(a_node_that_was_cut_off_has_its_sessions_back), CASE(a_node_that_dies_with_its_broker_is_missed),
       CASE(nobody_dies_of_a_long_outage_of_the_broker), CASE(a_stop_is_told_as_a_goodbye),
       CASE(a_node_whose_retained_life_is_wrong_says_it_again),
       CASE(two_that_start_in_the_same_millisecond_do_not_fight),
-      CASE(an_older_one_that_was_cut_off_yields_when_it_returns))
+      CASE(an_older_one_that_was_cut_off_yields_when_it_returns),
+      CASE(a_clock_that_jumps_changes_no_order_and_no_timer), CASE(a_node_whose_clock_was_set_back_begins_a_later_life))
