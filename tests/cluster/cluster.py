@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import hosts
 from chaos_proxy import Chaos
@@ -22,6 +23,7 @@ PORT = 1883
 HEALED_S = 60  # after the end of a fault
 PATIENCE_S = 60
 DRAIN_S = 30
+ACCOUNT_S = 20
 MEMORY_MAX_MB = 200
 DESCRIPTORS_MAX = 100
 DISK_MAX_MB = 1200
@@ -98,6 +100,7 @@ class Cluster(Fabric):
         self.healed_s = None
         self.notes = []
         self.lost_allowed = 0
+        self.books_lost = False  # a node's journal, and its account with it
         self.statuses_allowed = {0}
         if network is not None:
             self.port = PORT
@@ -323,12 +326,40 @@ class Cluster(Fabric):
     def finish(self):
         """The load ends, everything settles and stops, and the histories are held against each other."""
         self.settle()
+        broken = self.account()
         self.figures = self.stop_nodes()
         self.stop_observers()
         self.watch.finish()
-        broken = self.judge()
+        broken += self.judge()
         if broken:
             raise Broken("\n".join(broken))
+
+    def account(self):
+        """What nodes and observers themselves say became of every event: that it adds up, and that it is what our own
+        lists say."""
+        asked = self.weft("account", "--broker", self.url, "--fabric", self.fabric_name, "--wait", str(ACCOUNT_S), "--json",
+                          timeout=2 * ACCOUNT_S + PATIENCE_S)
+        if asked.returncode not in (0, 1):
+            return [f"weft account ended with {asked.returncode}: {asked.stderr.decode()}"]
+        said = json.loads(asked.stdout)
+        rows = said["accounts"]
+        published, delivered = Counter(), Counter()
+        for row in rows:
+            if row["state"] == "own":
+                published[row["own"]["node"]] += row["own"]["published"]
+            elif "received" in row and row["received"]["node"] in self.publishers and row["listener"]:
+                delivered[row["observer"]] += row["received"].get("delivered", 0)
+        broken = []
+        if asked.returncode != 0:
+            wrong = [row for row in rows if row["state"] not in ("own", "adds up", "one side only")]
+            broken.append(f"the account does not add up (I8): {json.dumps(wrong[:3])}")
+        for name, publisher in self.publishers.items():
+            if published[name] != publisher.accepted.count and not self.books_lost:
+                broken.append(f"{name} accounts for {published[name]} events, {publisher.accepted.count} were accepted (I8)")
+        handled = sorted(observer.history.handled for observer in self.observers.values())
+        if sorted(delivered.values()) != handled:
+            broken.append(f"observers account for {sorted(delivered.values())} events, {handled} were handled (I8)")
+        return broken
 
     def judge(self):
         accepted = {name: publisher.accepted for name, publisher in self.publishers.items()}

@@ -79,6 +79,7 @@ def disk_read_only(c):
     c.wait_said("host-a", "journal-failed")
     c.wait_flow(["host-b"])
     c.kill_node("host-a")
+    c.books_lost = True  # as after a power cut: what was answered, and sent, but not yet synchronised
     run("umount", path)
     subprocess.run(["fsck.ext4", "-p", image], capture_output=True, check=False)
     run("mount", "-o", "loop", image, path)
@@ -118,6 +119,7 @@ def journal_torn(c):
             os.truncate(path, os.path.getsize(path) * 2 // 3)
         else:
             damage(path, chance, 50)
+        c.books_lost = True
         c.start_cluster_node("host-a")
         c.notes.append("said damaged" if c.said("host-a", "journal-damaged") else "nothing noticed at the start")
         c.resume("host-a")
@@ -133,6 +135,7 @@ def journal_torn_backlog(c):
     wait_for(lambda: not c.publishers["host-a"].spans, "all lines are answered")
     c.kill_node("host-a")
     damage(journal_of(c, "host-a"), random.Random(3), 200)
+    c.books_lost = True
     c.start_cluster_node("host-a")
     c.publishers["host-a"].paused.clear()
     c.start_broker()
