@@ -85,6 +85,11 @@ weft_status weft__bridge_call(weft_bridge *b, weft_status (*run)(weft_bridge *, 
     return call.status;
 }
 
+uint32_t weft__bridge_topics(weft_bridge *b)
+{
+    return atomic_load(&b->interest) | atomic_load(&b->cursors.topics);
+}
+
 static void control_queue(weft_bridge *b, weft__queue *queue, const char *topic, uint8_t *payload, size_t length,
                           int qos, bool retain)
 {
@@ -339,6 +344,8 @@ static void primitives_init(weft_bridge *b, size_t intake_max_bytes)
     weft__queue_init(&b->taps, TAPS_MAX, TAPS_MAX_BYTES, &b->link_signal);
     weft__queue_init(&b->acks, 2 * ITEMS_MAX, SIZE_MAX, &b->link_signal);
     weft__queue_init(&b->commands, COMMANDS_MAX, COMMANDS_MAX_BYTES, &b->journal_signal);
+    weft__queue_init(&b->own_questions, COMMANDS_MAX, SIZE_MAX, &b->journal_signal);
+    weft__cursors_init(&b->cursors);
     weft__queue_init(&b->calls, CALLS_MAX, SIZE_MAX, &b->journal_signal);
 }
 
@@ -555,6 +562,8 @@ void weft_bridge_destroy(weft_bridge *b)
     weft__queue_fini(&b->taps, control_release);
     weft__queue_fini(&b->acks, node_release);
     weft__queue_fini(&b->commands, node_release);
+    weft__queue_fini(&b->own_questions, node_release);
+    weft__cursors_fini(&b->cursors);
     weft__queue_fini(&b->calls, call_release);
     if (b->journal != NULL)
         weft__journal_close(b->journal);

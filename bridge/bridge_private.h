@@ -14,6 +14,7 @@
 #define WEFT_BRIDGE_PRIVATE_H
 
 #include "bridge/batcher.h"
+#include "bridge/cursor.h"
 #include "bridge/denials.h"
 #include "bridge/downlink.h"
 #include "bridge/intake.h"
@@ -63,6 +64,12 @@ typedef struct weft__ack {
     weft_status status;
 } weft__ack;
 
+/* A question of one of this node's own cursors. */
+typedef struct weft__own_question {
+    weft__node node;
+    weft__replay_request request;
+} weft__own_question;
+
 /* Something to be done on the journal thread while the caller waits. */
 typedef struct weft__call {
     weft__node node;
@@ -101,7 +108,8 @@ typedef enum weft__phase { WEFT__PHASE_RUNNING, WEFT__PHASE_STOPPING, WEFT__PHAS
     X(APPENDED, "appended")         /* rows are in the journal; nobody has been told */                                \
     X(SYNCED, "synced")             /* they are on disk; nobody has been told */                                       \
     X(SENT, "sent")                 /* a message was handed to the link */                                             \
-    X(ACKNOWLEDGED, "acknowledged") /* the broker has it; the journal does not know yet */
+    X(ACKNOWLEDGED, "acknowledged") /* the broker has it; the journal does not know yet */                             \
+    X(HANDLED, "handled")           /* a cursor's events are handled; its place is not stored */
 
 typedef enum weft__step {
 #define X(name, text) WEFT__STEP_##name,
@@ -166,6 +174,8 @@ struct weft_bridge {
     weft__ledger ledger;
     weft__uplink *uplink;
     weft__queue inbound, deliveries, control, taps, acks, commands, calls;
+    weft__queue own_questions; /* of cursors, to this node itself */
+    weft__cursors cursors;
 
     /* journal thread */
     weft__journal *journal; /* replaced under journal_mutex; sync and checkpoint: the sync thread, under it */
@@ -175,6 +185,7 @@ struct weft_bridge {
     bool journal_damaged; /* found while reading: opened anew before anything else */
     int64_t reopen_ms;    /* not before */
     weft__replay_desk *replay_desk;
+    int64_t own_beat_ms; /* when cursors are told next where this node's own streams are */
     weft__node_state *state;
     bool state_changed;
     int64_t state_sent_ms;
@@ -294,6 +305,11 @@ void weft__account_answer(weft_bridge *b, const char *to, const char *request_id
 /* Whether a reply is the answer to such a question; and takes it. */
 bool weft__account_asked(const char *request_id);
 void weft__account_take(weft_bridge *b, const char *sender, const uint8_t *bytes, size_t length);
+
+/* Sends a question of the downlink's or of a cursor's: to another node, or to the own journal thread. Threads: any. */
+void weft__bridge_ask(weft_bridge *b, const weft__question *question);
+/* The topics to be subscribed: what local subscriptions want, and cursors. */
+uint32_t weft__bridge_topics(weft_bridge *b);
 
 /* Opens the journal, tells of a damaged one. */
 weft_status weft__bridge_journal_open(weft_bridge *b, weft__journal **ret, const char **reason);

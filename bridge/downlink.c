@@ -282,10 +282,19 @@ weft_status weft__downlink_restore(weft__downlink *d, const char *node, uint64_t
 
 void weft__downlink_each_changed(weft__downlink *d, void (*fn)(void *user, const weft__stream *stream), void *user)
 {
-    for (weft__stream *s = d->changed; s != NULL; s = s->next_changed) {
-        s->changed = false;
+    for (const weft__stream *s = d->changed; s != NULL; s = s->next_changed)
         fn(user, s);
-    }
+}
+
+bool weft__downlink_changed(const weft__downlink *d)
+{
+    return d->changed != NULL;
+}
+
+void weft__downlink_changes_done(weft__downlink *d)
+{
+    for (weft__stream *s = d->changed; s != NULL; s = s->next_changed)
+        s->changed = false;
     d->changed = NULL;
 }
 

@@ -95,8 +95,10 @@ void weft__downlink_drop(weft__downlink *d, const char *sender, weft_status why,
  * must be wanted. Returns OK, INVALID (what cannot be), FULL or NO_MEMORY. */
 weft_status weft__downlink_restore(weft__downlink *d, const char *node, uint64_t epoch, weft_topic topic, uint64_t high,
                                    const weft__seq_range *holes, size_t hole_count, int64_t now_ms);
-/* Shows each stream that may have changed since it was shown last. */
+/* Shows each stream that may have changed since changes_done was called last. */
 void weft__downlink_each_changed(weft__downlink *d, void (*fn)(void *user, const weft__stream *stream), void *user);
+void weft__downlink_changes_done(weft__downlink *d);
+bool weft__downlink_changed(const weft__downlink *d);
 
 typedef struct weft__downlink_stats {
     weft__stream_counts streams;

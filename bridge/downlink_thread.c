@@ -98,11 +98,32 @@ static void on_lost(void *user, const weft_lost *lost)
         free(delivery);
 }
 
-static void on_ask(void *user, const weft__question *question)
+static void own_question_put(weft_bridge *b, const weft__question *question, const char *request_id)
 {
-    weft_bridge *b = user;
+    weft__own_question *own = calloc(1, sizeof *own);
+    if (own == NULL)
+        return; /* it is asked again */
+    own->node.bytes = sizeof *own;
+    own->request = (weft__replay_request){.taker = question->taker,
+                                          .epoch = question->epoch,
+                                          .topic = question->topic,
+                                          .from_seq = question->from_seq,
+                                          .to_seq = question->to_seq,
+                                          .since_ms = question->since_ms};
+    weft__name_copy(own->request.to, b->node);
+    weft__name_copy(own->request.request_id, request_id);
+    if (weft__queue_push(&b->own_questions, &own->node, false) != WEFT_OK)
+        free(own);
+}
+
+void weft__bridge_ask(weft_bridge *b, const weft__question *question)
+{
     char id[24], to[WEFT__TOPIC_MAX_BYTES];
     snprintf(id, sizeof id, "%llu", (unsigned long long)question->request);
+    if (b->sends && strcmp(question->node, b->node) == 0) {
+        own_question_put(b, question, id);
+        return;
+    }
     weft__command command = {.from = b->node, .request_id = id, .has_replay = true};
     command.replay.epoch = question->epoch;
     command.replay.topic = question->topic;
@@ -115,6 +136,11 @@ static void on_ask(void *user, const weft__question *question)
     if (weft__topic_cmd(to, b->fabric, question->node, "replay", b->node) == WEFT_OK &&
         weft__command_encode(&command, &bytes, &length) == WEFT_OK)
         weft__bridge_send(b, to, bytes, length, 1, false);
+}
+
+static void on_ask(void *user, const weft__question *question)
+{
+    weft__bridge_ask(user, question);
 }
 
 static void on_peer(void *user, const char *node, uint64_t epoch, bool up, const char *why)
@@ -253,6 +279,20 @@ static bool is_own(const weft_bridge *b, const weft__topic_parts *parts)
     return ours && strcmp(parts->sender, b->node) == 0;
 }
 
+static void cursors_feed(weft_bridge *b, const weft__topic_parts *parts, const weft__inbound *in)
+{
+    bool concerned = parts->tree == WEFT__TREE_EVT || parts->tree == WEFT__TREE_REPLY ||
+                     parts->tree == WEFT__TREE_LIVE || parts->tree == WEFT__TREE_BEAT;
+    if (concerned)
+        weft__cursors_feed(&b->cursors, &(weft__cursor_message){.tree = parts->tree,
+                                                                .sender = parts->sender,
+                                                                .topic = parts->topic,
+                                                                .taker = weft__asks_taker(parts->word),
+                                                                .origin = origin_of(in),
+                                                                .payload = in->payload,
+                                                                .length = in->length});
+}
+
 static void message_take(weft_bridge *b, const weft__inbound *in, int64_t now)
 {
     weft__topic_parts parts;
@@ -264,6 +304,7 @@ static void message_take(weft_bridge *b, const weft__inbound *in, int64_t now)
             weft__bridge_note_own_live(b, in->payload, in->length);
         return;
     }
+    cursors_feed(b, &parts, in);
     switch (parts.tree) {
     case WEFT__TREE_EVT:
         weft__downlink_batch(b->downlink, parts.sender, parts.topic, in->payload, in->length, now);
@@ -294,13 +335,17 @@ static void message_take(weft_bridge *b, const weft__inbound *in, int64_t now)
  * message and before reading it knows what the message was subscribed for. */
 static void link_follow(weft_bridge *b)
 {
-    uint32_t subscribed = atomic_load(&b->downlink_topics);
+    uint32_t subscribed = atomic_load(&b->downlink_topics) & atomic_load(&b->interest);
     if (subscribed != b->topics_followed)
         weft__downlink_interest(b->downlink, b->topics_followed = subscribed, weft__bridge_mono_ms(b));
-    if (atomic_exchange(&b->downlink_connected, false))
+    if (atomic_exchange(&b->downlink_connected, false)) {
         weft__downlink_connected(b->downlink, weft__bridge_mono_ms(b));
-    if (!atomic_load(&b->downlink_up))
+        weft__cursors_connected(&b->cursors, true);
+    }
+    if (!atomic_load(&b->downlink_up)) {
         weft__downlink_cut(b->downlink);
+        weft__cursors_connected(&b->cursors, false);
+    }
 }
 
 int64_t weft__downlink_turn(weft_bridge *b)

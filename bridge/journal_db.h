@@ -1,4 +1,5 @@
-/* bridge/journal_db.h: what the files of the journal share; nobody else includes it. SQLite's types stay opaque here.
+/* bridge/journal_db.h: what the files of the journal share; of it cursor_store.c and record_store.c use what names
+ * files and translates results. SQLite's types stay opaque here.
  *
  *   journal.c          open, close, append, acknowledge, epochs, feeds, positions, statistics
  *   journal_db.c       the connection, the schema, the statements, transactions

@@ -66,6 +66,15 @@ static void answer_send(void *user, const weft__replay_request *request, uint8_t
 {
     weft_bridge *b = user;
     char topic[WEFT__TOPIC_MAX_BYTES];
+    if (strcmp(request->to, b->node) == 0) {
+        weft__cursors_feed(&b->cursors, &(weft__cursor_message){.tree = WEFT__TREE_REPLY,
+                                                                .sender = b->node,
+                                                                .taker = request->taker,
+                                                                .payload = bytes,
+                                                                .length = length});
+        free(bytes);
+        return;
+    }
     if (weft__topic_reply(topic, b->fabric, request->to, b->node, request->request_id) != WEFT_OK) {
         free(bytes);
         return;
@@ -80,6 +89,61 @@ static size_t replay_bytes_max(const weft_bridge *b)
     enum { REPLY_OVERHEAD_BYTES = 256 };
     size_t limit = atomic_load(&b->payload_max);
     return limit > REPLY_OVERHEAD_BYTES ? limit - REPLY_OVERHEAD_BYTES : 1;
+}
+
+/* What this node's own cursors ask of it. */
+static void own_questions_take(weft_bridge *b)
+{
+    weft__node *next;
+    for (weft__node *node = weft__queue_take(&b->own_questions, 0); node != NULL; node = next) {
+        next = node->next;
+        (void)weft__replay_desk_put(b->replay_desk, &((weft__own_question *)node)->request);
+        free(node);
+    }
+}
+
+static void own_message_feed(weft_bridge *b, weft__tree tree, uint8_t *bytes, size_t length)
+{
+    weft__cursors_feed(&b->cursors,
+                       &(weft__cursor_message){.tree = tree, .sender = b->node, .payload = bytes, .length = length});
+    free(bytes);
+}
+
+/* To be told at home does not count as being born. */
+static void own_birth_tell(weft_bridge *b)
+{
+    int64_t born_ms = atomic_load(&b->born_ms);
+    weft__bytes birth = {0};
+    if (weft__journal_thread_birth(b, &birth) == WEFT_OK)
+        own_message_feed(b, WEFT__TREE_LIVE, (uint8_t *)(uintptr_t)birth.data, birth.length);
+    atomic_store(&b->born_ms, born_ms);
+}
+
+/* Tells cursors of this node's own life as others hear of it: its birth when they know nothing, and beats. */
+static void own_life_tell(weft_bridge *b)
+{
+    enum { OWN_BEAT_MS = 5000 };
+    int64_t now_ms = weft__bridge_mono_ms(b);
+    if (atomic_load(&b->cursors.count) == 0)
+        return;
+    bool wanted = atomic_exchange(&b->cursors.own_wanted, false);
+    if (!wanted && now_ms < b->own_beat_ms)
+        return;
+    b->own_beat_ms = now_ms + OWN_BEAT_MS;
+    if (wanted)
+        own_birth_tell(b);
+    weft__position positions[PREVIOUS_MAX];
+    size_t count = weft__journal_positions(b->journal, positions, PREVIOUS_MAX), kept = 0;
+    weft__beat beat = {.node = b->node, .epoch = atomic_load(&b->epoch), .streams = positions};
+    for (size_t i = 0; i < count; i++)
+        if (positions[i].epoch == beat.epoch)
+            positions[kept++] = positions[i];
+    beat.stream_count = kept;
+    beat.timestamp_ms = weft_clock_wall_ms(b->clock);
+    uint8_t *bytes;
+    size_t length;
+    if (weft__beat_encode(&beat, &bytes, &length) == WEFT_OK)
+        own_message_feed(b, WEFT__TREE_BEAT, bytes, length);
 }
 
 /* A few parts at a time: new events come first. The link thread wakes us when there is room for more. */
@@ -201,6 +265,7 @@ weft_status weft__journal_thread_begin_epoch(weft_bridge *b, void *epoch)
     weft__intake_begin_epoch(&b->intake, at_least);
     atomic_store(&b->epoch, at_least);
     atomic_store(&b->born_ms, 0);
+    atomic_store(&b->cursors.own_wanted, true);
     return WEFT_OK;
 }
 
@@ -209,6 +274,8 @@ int64_t weft__journal_service(weft_bridge *b)
     acknowledgements_note(b);
     uplink_refill(b);
     weft__bridge_commands_take(b);
+    own_questions_take(b);
+    own_life_tell(b);
     int64_t wait_ms = replays_answer(b);
     journal_trim(b);
     drops_tell(b);

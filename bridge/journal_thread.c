@@ -171,6 +171,12 @@ static void unwritten_done(weft_bridge *b)
         b->untrimmed_bytes += u->rows[i].length;
     int64_t newest = u->row_count > 0 ? u->rows[u->row_count - 1].id : 0;
     groups_show(b, u->groups);
+    for (size_t i = 0; i < u->row_count; i++)
+        weft__cursors_feed(&b->cursors, &(weft__cursor_message){.tree = WEFT__TREE_EVT,
+                                                                .sender = b->node,
+                                                                .topic = u->rows[i].topic,
+                                                                .payload = u->rows[i].bytes,
+                                                                .length = u->rows[i].length});
     weft__uplink_push(b->uplink, u->rows, u->row_count);
     written_note(b, receipt, newest);
     unwritten_clear(b);

@@ -270,7 +270,8 @@ static weft_status connect_steps(weft_bridge *b, const char **reason)
     b->wire.subscribed = b->wire.waiting = 0;
     b->wire.subscribe_again_ms = 0;
     b->wire.control_in_flight = 0;
-    uint32_t wanted = atomic_load(&b->interest);
+    uint32_t wanted = weft__bridge_topics(b);
+    atomic_store(&b->cursors.lives_wanted, false);
     /* Before the births come in: they are taken for the topics that are wanted then. */
     atomic_store(&b->downlink_topics, wanted & ~topics_denied(b));
     atomic_store(&b->downlink_up, true);
@@ -584,8 +585,10 @@ static weft_status denied_try_again(weft_bridge *b)
 
 static void interest_follow(weft_bridge *b)
 {
-    uint32_t wanted = atomic_load(&b->interest);
+    uint32_t wanted = weft__bridge_topics(b);
     weft_status st = denied_try_again(b);
+    if (st == WEFT_OK && atomic_exchange(&b->cursors.lives_wanted, false))
+        st = subscribe_fixed(b, weft__subject_of_tree(WEFT__TREE_LIVE)); /* the broker says again who lives */
     if (st == WEFT_OK && b->wire.subscribed == (wanted & ~topics_denied(b)))
         return;
     if (st == WEFT_OK)

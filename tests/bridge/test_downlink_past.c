@@ -184,6 +184,7 @@ static position position_of(rig *r)
 {
     position p = {0};
     weft__downlink_each_changed(r->downlink, on_changed, &p);
+    weft__downlink_changes_done(r->downlink);
     return p;
 }
 
