@@ -5,9 +5,11 @@ import os
 import random
 import secrets
 import signal
+import subprocess
 from collections import Counter
 
 from fabric import FabricTest, events, main, sessions, wait_for
+from wire import TRAILER, events_pb2
 
 NODES = ("host-a", "host-b")
 ROUNDS = 12
@@ -24,6 +26,14 @@ def numbered(node, number):
             {"type": "tool_call_start", "sessionId": session, "toolCallStart": {"toolName": "Bash", "callId": "c"}},
             {"type": "token_usage", "sessionId": session, "tokenUsage": {"model": "m", "inputTokens": number}}
             )[number % 3]
+
+
+def varint(number):
+    found = b""
+    while number > 127:
+        found += bytes([number & 127 | 128])
+        number >>= 7
+    return found + bytes([number])
 
 
 class Account(FabricTest):
@@ -116,6 +126,59 @@ class Account(FabricTest):
         told = json.loads(result.stdout)
         self.assertEqual(told["differ"], 0)
         self.settled("host-a")
+
+    def test_what_the_broker_cannot_carry_is_lost_on_both_sides(self):
+        """An event that the node takes and the broker does not: never a reconnect loop, and counted here and there."""
+        self.fabric.broker.kill()
+        self.fabric.start_broker("allow_anonymous true\nmax_packet_size 20000\n")
+        for node in self.nodes.values():
+            wait_for(lambda node=node: node.err().count("broker-connected") == 2, "the nodes are back")
+        feeder = self.fabric.feeder(self.fabric.socket_of("host-a"))
+        for session in ("before", "big", "after"):
+            feeder.send({"type": "session_start", "sessionId": session,
+                         "attributes": {"text": "x" * (100000 if session == "big" else 1)}})
+        feeder.flush()
+        self.assertEqual(feeder.refused, {})
+        told = self.settled("host-a")
+        [own] = [one["own"] for one in told["accounts"] if one["state"] == "own" and one["own"]["topic"] == "session"]
+        self.assertEqual((own["published"], own["acknowledged"], own["lost_too_large"]), (3, 2, 1))
+        [received] = [one["received"] for one in told["accounts"] if one["state"] == "adds up" and one["listener"]
+                      and one["own"]["topic"] == "session"]
+        self.assertEqual((received["delivered"], received["lost_too_large"]), (2, 1))
+        wait_for(lambda: sessions(self.sub) == ["before", "after"], "the others arrive")
+        self.assertEqual(self.nodes["host-a"].err().count("broker-connected"), 2)
+        self.assertIn("events-lost", self.nodes["host-a"].err())
+
+    def junk(self):
+        """What anybody may publish who may publish at all, and what it is counted as."""
+        batch = events_pb2.EventBatch(node="stranger", epoch=7)
+        batch.events.add(seq=1, timestamp_ms=1767614400000, session_id="s1").session_start.SetInParent()
+        good = batch.SerializeToString()
+        deep = b""
+        for _ in range(3000):
+            deep = b"\x22" + varint(len(deep)) + deep
+        return [(good + TRAILER + b"\0\0\0\0", "dropped_corrupt"),
+                (b"\x0a\x04host\x10\x07", "dropped_foreign"),
+                (deep, "dropped_malformed"),
+                (b"\x22\xff\xff\xff\xff\x07x", "dropped_malformed"),  # 2 GB, it says
+                (b"\x0a\x02\xff\xfe\x10\x07", "dropped_malformed"),
+                (b"\x0a\x09stranger\0\x10\x07", "dropped_malformed"),
+                (good.replace(b"stranger", b"strange\xc3"), "dropped_malformed"),
+                (b"\xff" * 1000, "dropped_malformed")]
+
+    def test_junk_is_counted_by_who_sent_it_and_stops_nobody(self):
+        junk = self.junk()
+        for payload, _ in junk:
+            subprocess.run(["mosquitto_pub", "-p", str(self.fabric.port), "-q", "1", "-t",
+                            "weft/v1/default/evt/session/stranger", "-s"], input=payload, check=True)
+        self.fabric.weft("pub", "--node", "host-a", "session_start", "session_id=s1")
+        wait_for(lambda: sessions(self.sub) == ["s1"], "the good one arrives")
+        told = self.settled("host-a")
+        [dropped] = [row for node in told["nodes"] for row in node["dropped"] if node["listener"]]
+        self.assertEqual((dropped["node"], dropped["topic"]), ("stranger", "session"))
+        for kind, count in Counter(kind for _, kind in junk).items():
+            self.assertEqual(dropped.get(kind), count, dropped)
+        self.assertEqual(self.nodes["host-a"].err().count("broker-connected"), 1)
 
     def test_the_command_line_is_checked(self):
         self.expect(self.account("Host A"), 2, "'Host A' is no node's name")
