@@ -724,6 +724,17 @@ static void beat_take_topic(weft__downlink *d, const weft__beat *beat, weft_topi
         weft__stream_cap(s, at.last_seq);
 }
 
+/* What a birth has told of earlier lives may have been too early: before the first of their events. */
+static void beat_take_earlier(weft__downlink *d, const weft__beat *beat)
+{
+    for (size_t i = 0; i < beat->stream_count; i++) {
+        const weft__position *p = &beat->streams[i];
+        weft__stream *s = p->epoch < beat->epoch ? stream_find(d, beat->node, p->epoch, p->topic) : NULL;
+        if (s != NULL)
+            weft__stream_tell(s, p->last_seq, p->events);
+    }
+}
+
 void weft__downlink_beat(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, int64_t now_ms)
 {
     weft__beat *beat;
@@ -739,6 +750,8 @@ void weft__downlink_beat(weft__downlink *d, const char *sender, const uint8_t *b
         drop_count(d, sender, 0, WEFT__DROP_FOREIGN);
     if (ours && peer != NULL)
         weft__lives_beat(&d->lives, peer, beat, now_ms);
+    if (ours)
+        beat_take_earlier(d, beat);
     if (ours && peer != NULL && peer->birth_count > 0 && peer->epoch == beat->epoch)
         for (unsigned number = 0; number < WEFT_TOPIC_MAX; number++)
             if (d->interest & (uint32_t)weft_topic_from_number(number))

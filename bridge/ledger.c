@@ -94,6 +94,19 @@ bool weft__ledger_end(weft__ledger *l, uint64_t epoch, weft_topic topic, weft__p
     return known;
 }
 
+size_t weft__ledger_earlier(weft__ledger *l, uint64_t epoch, weft__position *positions, size_t max)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&l->mutex);
+    for (size_t i = l->count; i > 0 && count < max; i--) {
+        const weft__ledger_entry *entry = &l->entries[i - 1];
+        if (entry->epoch < epoch && entry->events > 0 && weft__ledger_pending(entry->counts) == 0)
+            positions[count++] = (weft__position){entry->epoch, entry->topic, entry->last_seq, entry->events};
+    }
+    pthread_mutex_unlock(&l->mutex);
+    return count;
+}
+
 size_t weft__ledger_list(weft__ledger *l, weft__ledger_entry entries[WEFT__LEDGER_MAX])
 {
     pthread_mutex_lock(&l->mutex);

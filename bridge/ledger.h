@@ -58,6 +58,8 @@ static inline void weft__ledger_lose(weft__ledger *l, uint64_t epoch, weft_topic
 
 /* Where a stream ends, and with how many events. False if it is not known here. */
 bool weft__ledger_end(weft__ledger *l, uint64_t epoch, weft_topic topic, weft__position *ret);
+/* Where the newest streams of earlier epochs end of which nothing is pending. Returns how many, at most max. */
+size_t weft__ledger_earlier(weft__ledger *l, uint64_t epoch, weft__position *positions, size_t max);
 /* All entries at one moment, the newest epoch last. Returns how many. */
 size_t weft__ledger_list(weft__ledger *l, weft__ledger_entry entries[WEFT__LEDGER_MAX]);
 void weft__ledger_totals(weft__ledger *l, uint64_t totals[WEFT__LEDGER_COLUMNS]);

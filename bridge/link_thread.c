@@ -15,6 +15,7 @@
 enum {
     ROUND_MS = 200,
     BEAT_MS = 5000,
+    BEAT_EARLIER_MAX = 32, /* streams of earlier epochs */
     BEAT_AFTER_BURST_MS = 200,
     RETRY_FIRST_MS = 250,
     RETRY_MAX_MS = 30000,
@@ -555,12 +556,13 @@ static void beat_send(weft_bridge *b)
         return;
     if (atomic_exchange(&b->own_live_wrong, false) && birth_publish(b) != WEFT_OK)
         atomic_store(&b->link_down, true);
-    weft__position positions[WEFT_TOPIC_MAX];
+    weft__position positions[WEFT_TOPIC_MAX + BEAT_EARLIER_MAX];
     weft__beat beat = {.node = b->node,
                        .epoch = atomic_load(&b->epoch),
                        .streams = positions,
                        .timestamp_ms = weft_clock_wall_ms(b->clock)};
     beat.stream_count = weft__uplink_sent_positions(b->uplink, beat.epoch, positions);
+    beat.stream_count += weft__ledger_earlier(&b->ledger, beat.epoch, positions + beat.stream_count, BEAT_EARLIER_MAX);
     char topic[WEFT__TOPIC_MAX_BYTES];
     uint8_t *bytes;
     size_t length;

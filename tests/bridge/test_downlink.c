@@ -365,6 +365,30 @@ static void shows_the_account_of_each_stream_and_of_who_sent_junk(void)
     rig_destroy(r);
 }
 
+static void a_beat_settles_the_account_of_an_earlier_life(void)
+{
+    rig *r = rig_create(WEFT_TOPIC_COST);
+    weft_stream_account rows[8];
+    weft__name_buffer names[8];
+    birth(r, 6, true);
+    batch(r, 5, 0, 4); /* the backlog of a life that no birth has told of in time */
+    weft__position streams[] = {{6, WEFT_TOPIC_COST, 2, 2}, {5, WEFT_TOPIC_COST, 4, 4}, {4, WEFT_TOPIC_COST, 9, 9}};
+    weft__beat m = {.node = "a", .epoch = 6, .streams = streams, .stream_count = 3};
+    uint8_t *bytes;
+    size_t length;
+    CU_ASSERT_EQUAL_FATAL(weft__beat_encode(&m, &bytes, &length), WEFT_OK);
+    weft__downlink_beat(r->downlink, "a", bytes, length, r->now);
+    free(bytes);
+    pass(r, 100);
+    size_t count = weft__downlink_accounts(r->downlink, rows, names, 8), found = 0;
+    for (size_t i = 0; i < count; i++) {
+        CU_ASSERT_NOT_EQUAL(rows[i].epoch, 4);
+        found += rows[i].epoch == 5 && rows[i].published == 4 && rows[i].delivered == 4;
+    }
+    CU_ASSERT_EQUAL(found, 1);
+    rig_destroy(r);
+}
+
 static void totals_outlive_the_streams(void)
 {
     rig *r = rig_create(WEFT_TOPIC_COST);
@@ -393,4 +417,5 @@ SUITE(bridge_downlink, CASE(what_a_node_said_before_we_came_is_not_asked_for),
       CASE(a_node_that_comes_back_in_time_gets_its_chance), CASE(after_a_reconnect_it_asks_anew),
       CASE(malformed_and_foreign_messages_are_counted_and_change_nothing), CASE(peers_come_and_go_once_a_change),
       CASE(processes_of_seconds_do_not_use_up_the_streams), CASE(says_once_that_a_stream_does_not_add_up),
-      CASE(shows_the_account_of_each_stream_and_of_who_sent_junk), CASE(totals_outlive_the_streams))
+      CASE(shows_the_account_of_each_stream_and_of_who_sent_junk), CASE(a_beat_settles_the_account_of_an_earlier_life),
+      CASE(totals_outlive_the_streams))

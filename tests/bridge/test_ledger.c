@@ -60,6 +60,22 @@ static void knows_the_end_of_a_stream(void)
     weft__ledger_fini(&ledger);
 }
 
+static void lists_where_earlier_streams_end_once_they_are_settled(void)
+{
+    weft__position at[4];
+    weft__ledger_init(&ledger);
+    weft__ledger_carry(&ledger, &(weft__position){3, WEFT_TOPIC_COST, 9, 0}, 0); /* of an uncounted time */
+    weft__ledger_carry(&ledger, &(weft__position){4, WEFT_TOPIC_COST, 9, 5}, 2);
+    weft__ledger_carry(&ledger, &(weft__position){5, WEFT_TOPIC_COST, 9, 6}, 0);
+    weft__ledger_written(&ledger, 6, WEFT_TOPIC_COST, 1, 1);
+    CU_ASSERT_EQUAL(weft__ledger_earlier(&ledger, 6, at, 4), 1);
+    CU_ASSERT_TRUE(at[0].epoch == 5 && at[0].last_seq == 9 && at[0].events == 6);
+    weft__ledger_add(&ledger, 4, WEFT_TOPIC_COST, WEFT__LEDGER_ACKED, 2);
+    CU_ASSERT_EQUAL(weft__ledger_earlier(&ledger, 6, at, 4), 2);
+    CU_ASSERT_EQUAL(weft__ledger_earlier(&ledger, 6, at, 1), 1);
+    weft__ledger_fini(&ledger);
+}
+
 static void forgets_the_oldest_settled_stream_but_never_its_sums(void)
 {
     weft__ledger_init(&ledger);
@@ -93,4 +109,5 @@ static void never_forgets_the_streams_in_use(void)
 }
 
 SUITE(bridge_ledger, CASE(books_each_stream_and_all_of_them), CASE(knows_the_end_of_a_stream),
+      CASE(lists_where_earlier_streams_end_once_they_are_settled),
       CASE(forgets_the_oldest_settled_stream_but_never_its_sums), CASE(never_forgets_the_streams_in_use))
