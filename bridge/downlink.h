@@ -34,7 +34,7 @@ typedef struct weft__downlink_ops {
     /* Sends a question; the answer comes back through weft__downlink_reply with that request. */
     void (*ask)(void *user, const weft__question *question);
     void (*peer)(void *user, const char *node, uint64_t epoch, bool up, const char *why);
-    /* The clock of a node is off by more than 5 s; ahead of ours if positive. */
+    /* The clock of a node is off by more than 5 s; ahead of ours if positive. NULL: nobody cares. */
     void (*skewed)(void *user, const char *node, uint64_t epoch, int64_t skew_ms);
     /* A message was dropped for what it contains. */
     void (*dropped)(void *user, const char *node, const char *reason);

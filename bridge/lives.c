@@ -88,7 +88,7 @@ void weft__lives_hear(weft__lives *lives, weft__peer *peer, uint64_t epoch, int6
 static void skew_tell(weft__lives *lives, weft__peer *peer)
 {
     int64_t skew_ms;
-    if (!weft__skew_get(&peer->skew, SKEW_SAMPLES, &skew_ms))
+    if (lives->ops.skewed == NULL || !weft__skew_get(&peer->skew, SKEW_SAMPLES, &skew_ms))
         return;
     int64_t off_ms = skew_ms < 0 ? -skew_ms : skew_ms;
     if (off_ms > SKEW_TOLD_MS && !peer->skew_told) {

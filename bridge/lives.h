@@ -13,7 +13,7 @@ typedef struct weft__lives_ops {
     /* Takes a kept event made up here; the callee takes its own reference. */
     void (*deliver)(void *user, const weft_event *event);
     void (*peer)(void *user, const char *node, uint64_t epoch, bool up, const char *why);
-    /* The clock of a node is off by more than 5 s; ahead of ours if positive. */
+    /* The clock of a node is off by more than 5 s; ahead of ours if positive. NULL: nobody cares. */
     void (*skewed)(void *user, const char *node, uint64_t epoch, int64_t skew_ms);
     void *user;
 } weft__lives_ops;
