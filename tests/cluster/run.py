@@ -3,6 +3,10 @@
 
   run.py list            the faults: name, ctest label, seconds, the row of the table of faults
   run.py FAULT…          each in turn
+  run.py --broker URL [--seconds N] [--seed N]
+                         a storm against a broker of yours: nodes and observers run here, and are killed, stopped and cut
+                         off; the broker is left alone. Needs no root, no hosts and no Mosquitto. $WEFT_USER and the
+                         like say who we are
 
 Exit status: 0 all held, 1 one did not, 2 usage, 77 skipped: it needs root. $WEFT is the program (weft).
 """
@@ -21,7 +25,7 @@ import faults_step  # noqa: F401
 import faults_subscriber  # noqa: F401
 import hosts
 import long_runs  # noqa: F401
-import storm  # noqa: F401
+import storm
 from catalogue import FAULTS
 from cluster import Broken, Cluster, Skipped
 
@@ -72,10 +76,25 @@ def run_in_hosts(names):
     return 1 if any(status not in (0, SKIPPED) for status in results) else min(results)
 
 
+def check(words):
+    print(f"storm against {words.broker}: seed {words.seed}, {words.seconds:.0f} s", flush=True)
+    try:
+        print(f"all held: {storm.check_broker(words.broker, words.seconds, words.seed)}")
+        return 0
+    except (AssertionError, OSError) as error:
+        print(f"BROKEN: {error}")
+        return 1
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("faults", nargs="*")
+    parser.add_argument("--broker")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=storm.SEED)
     words = parser.parse_args()
+    if words.broker:
+        return check(words)
     if words.faults == ["list"]:
         return listed()
     unknown = [name for name in words.faults if name not in FAULTS]

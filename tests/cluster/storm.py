@@ -9,7 +9,7 @@ import time
 
 import traces
 from catalogue import fault
-from cluster import Broken
+from cluster import Broken, Cluster
 from faults_disk import mount_for
 from harm import HARM
 from load import Recorded
@@ -24,8 +24,11 @@ SECONDS = 60 * float(os.environ.get("WEFT_STORM_MINUTES") or 0.3)
 
 
 def targets(c, kind):
-    return {"broker": ["broker"], "proxy": ["proxy"], "node": c.names, "observer": c.observer_names,
-            "host": [*c.names, *c.observer_names], "disk": list(c.disks)}[kind]
+    """Who can suffer it: hosts and a broker, only where they are ours."""
+    ours = c.hosts is not None
+    return {"broker": ["broker"] if ours else [], "proxy": ["proxy"] if c.chaos else [], "node": c.names,
+            "observer": c.observer_names, "host": [*c.names, *c.observer_names] if ours else [],
+            "disk": list(c.disks)}[kind]
 
 
 class Storm:
@@ -45,7 +48,7 @@ class Storm:
         self.told.append(f"{self.now():6.1f} s  {what} {type(harm).__name__} {harm.name}")
 
     def draw(self):
-        kind = HARM[self.chance.choice(sorted(HARM))]
+        kind = HARM[self.chance.choice([name for name in sorted(HARM) if targets(self.cluster, HARM[name].target)])]
         return kind(self.cluster, self.chance.choice(targets(self.cluster, kind.target)), self.chance.random())
 
     def begin(self):
@@ -99,6 +102,29 @@ def storm(c):
     c.notes += [f"seed {SEED}", ", ".join(f"{count} {name}" for name, count in sorted(blown.counts.items()))]
     if not blown.counts:
         raise Broken("a storm without a fault")
+
+
+def check_broker(url, seconds, seed):
+    """The same against a broker that is somebody else's: on this host, without root."""
+    proxied = ("host-a", "host-b", "observer-1") if url.startswith("mqtt://") else ()
+    c = Cluster(url=url, nodes=3, observers=2, rate=200, through_proxy=proxied, fabric_name=f"check-{os.getpid()}")
+    try:
+        for name in c.names:
+            c.node_prefix[name] = ["env", "--ignore-signal=SIGXFSZ"]
+        c.start()
+        c.wait_beats()
+        blown = Storm(c, seed)
+        blown.blow(seconds)
+        c.told = blown.told
+        c.wait_flow()
+        c.finish()
+        c.forget_nodes()
+        return c.summary()
+    except (AssertionError, OSError):
+        print(c.tails(), flush=True)
+        raise
+    finally:
+        c.close()
 
 
 def prepare(c, seconds):
