@@ -290,6 +290,7 @@ weft_status weft__bridge_journal_open(weft_bridge *b, weft__journal **ret, const
     weft__journal_opts opts = {.path = b->opts.journal_path,
                                .max_bytes = b->opts.journal_max_bytes,
                                .retention_ms = b->opts.journal_retention_ms,
+                               .reserve_bytes = b->opts.journal_reserve_bytes,
                                .disk = b->env.disk};
     bool damaged = false;
     weft_status st = weft__journal_open(&opts, ret, &damaged, reason);

@@ -182,8 +182,10 @@ struct weft_bridge {
     pthread_mutex_t journal_mutex;
     weft__batcher batcher;
     weft__unwritten unwritten;
-    bool journal_damaged; /* found while reading: opened anew before anything else */
-    int64_t reopen_ms;    /* not before */
+    bool journal_damaged;   /* found while reading: opened anew before anything else */
+    int64_t reopen_ms;      /* not before */
+    uint32_t topics_spared; /* while the journal fails or is low: still taken */
+    int64_t restore_ms;     /* the reserve: not before */
     weft__replay_desk *replay_desk;
     int64_t own_beat_ms; /* when cursors are told next where this node's own streams are */
     weft__node_state *state;

@@ -64,9 +64,11 @@ weft_status weft__journal_open(const weft__journal_opts *opts, weft__journal **r
     *why = "the journal could not be opened";
     weft_status st = opts->path == NULL ? weft__journal_db_open(j, false, why) : file_open(j, opts->path, why);
     if (st != WEFT_OK) {
+        bool once_more = st == WEFT_NO_SPACE && j->lock >= 0 && weft__reserve_remove(j->disk, j->path);
         journal_free(j);
-        return st;
+        return once_more ? weft__journal_open(opts, ret, ret_damaged, reason) : st;
     }
+    weft__reserve_open(j, opts->reserve_bytes);
     if (ret_damaged != NULL)
         *ret_damaged = j->damaged_path != NULL;
     *ret = j;
@@ -103,15 +105,9 @@ weft_status weft__journal_last_epoch(weft__journal *j, uint64_t *ret)
     return WEFT_OK;
 }
 
-weft_status weft__journal_begin_epoch(weft__journal *j, uint64_t epoch)
+static weft_status epoch_store(weft__journal *j, uint64_t epoch)
 {
-    uint64_t last;
-    weft_status st = weft__journal_last_epoch(j, &last);
-    if (st != WEFT_OK)
-        return st;
-    if (epoch <= last || epoch > INT64_MAX)
-        return WEFT_INVALID;
-    st = weft__journal_begin(j);
+    weft_status st = weft__journal_begin(j);
     if (st != WEFT_OK)
         return st;
     st = weft__journal_run(j, WEFT__SQL_EPOCH_STORE, &epoch, 1);
@@ -120,16 +116,23 @@ weft_status weft__journal_begin_epoch(weft__journal *j, uint64_t epoch)
     return weft__journal_end(j, st);
 }
 
+weft_status weft__journal_begin_epoch(weft__journal *j, uint64_t epoch)
+{
+    uint64_t last;
+    weft_status st = weft__journal_last_epoch(j, &last);
+    if (st != WEFT_OK)
+        return st;
+    if (epoch <= last || epoch > INT64_MAX)
+        return WEFT_INVALID;
+    st = epoch_store(j, epoch);
+    return st == WEFT_NO_SPACE && weft__reserve_give(j) ? epoch_store(j, epoch) : st;
+}
+
 /* ---- append and acknowledge ---- */
 
-weft_status weft__journal_append(weft__journal *j, weft__journal_row *rows, size_t row_count,
-                                 const weft__feed_mark *marks, size_t mark_count)
+static weft_status append_once(weft__journal *j, weft__journal_row *rows, size_t row_count,
+                               const weft__feed_mark *marks, size_t mark_count)
 {
-    for (size_t i = 0; i < row_count; i++)
-        if (!weft__row_valid(&rows[i]))
-            return WEFT_INVALID;
-    if (row_count == 0 && mark_count == 0)
-        return WEFT_OK;
     int64_t last_id = j->last_id;
     weft_status st = weft__journal_begin(j);
     if (st != WEFT_OK)
@@ -141,6 +144,20 @@ weft_status weft__journal_append(weft__journal *j, weft__journal_row *rows, size
     st = weft__journal_end(j, st);
     if (st != WEFT_OK)
         j->last_id = last_id;
+    return st;
+}
+
+weft_status weft__journal_append(weft__journal *j, weft__journal_row *rows, size_t row_count,
+                                 const weft__feed_mark *marks, size_t mark_count)
+{
+    for (size_t i = 0; i < row_count; i++)
+        if (!weft__row_valid(&rows[i]))
+            return WEFT_INVALID;
+    if (row_count == 0 && mark_count == 0)
+        return WEFT_OK;
+    weft_status st = append_once(j, rows, row_count, marks, mark_count);
+    if (st == WEFT_NO_SPACE && weft__reserve_give(j))
+        st = append_once(j, rows, row_count, marks, mark_count);
     return st;
 }
 

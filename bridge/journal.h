@@ -20,12 +20,16 @@
 
 typedef struct weft__journal weft__journal;
 
+#define WEFT__RESERVE_NONE UINT64_MAX
+
 typedef struct weft__journal_opts {
     const char *path;       /* the database file; its directory is made if missing (0700), the file is 0600.
                                NULL: in memory, no durability */
     uint64_t max_bytes;     /* of rows; 0: 1 GiB */
     uint64_t retention_ms;  /* of acknowledged rows; 0: 7 days */
     const weft__disk *disk; /* NULL: the system's */
+    uint64_t reserve_bytes; /* room held beside it; 0: 16 MiB, and no more than a part of the journal's bound and of the
+                               file system; WEFT__RESERVE_NONE: none */
 } weft__journal_opts;
 
 typedef struct weft__journal_row {
@@ -80,6 +84,14 @@ weft_status weft__journal_begin_epoch(weft__journal *j, uint64_t epoch);
  * not after the last seq appended to its stream. */
 weft_status weft__journal_append(weft__journal *j, weft__journal_row *rows, size_t row_count,
                                  const weft__feed_mark *marks, size_t mark_count);
+
+/* The reserve is given back to the disk by the first write that finds no space, which is then tried again. Whether that
+ * has happened, and the room is not held again yet: the writer should keep what is left for what matters most. */
+bool weft__journal_is_low(const weft__journal *j);
+/* Holds the reserve again, if there is room for it and some more. Returns OK, also if it is held, or what the disk
+ * says.
+ */
+weft_status weft__journal_reserve_restore(weft__journal *j);
 
 /* Makes every append that has returned durable against power loss. Threads: any, one at a time. Blocks on the disk. */
 weft_status weft__journal_sync(weft__journal *j);

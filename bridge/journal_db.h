@@ -10,6 +10,7 @@
  *   journal_trim.c     retention
  *   journal_sync.c     sync and checkpoint, the only parts that other threads run
  *   journal_salvage.c  carries the readable rows of a damaged file over
+ *   journal_reserve.c  room held for a full disk
  *   journal_scan.c     finds the way round what cannot be read
  *   journal_view.c     weft/journal.h: looks into a journal from outside; with journal_verify.c and journal_purge.c
  *   journal_file.c     names, directory, lock, moving aside
@@ -122,9 +123,11 @@ struct weft__journal {
     size_t stream_count;
     size_t stream_capacity;
     int64_t last_id;
-    int64_t normal_after; /* no row up to here has normal priority */
-    bool damage_seen;     /* close leaves the WAL in place, so that the next open checks and salvages */
-    char *damaged_path;   /* what open moved aside; NULL: nothing */
+    int64_t normal_after;   /* no row up to here has normal priority */
+    uint64_t reserve_bytes; /* 0: none is wanted, or the disk cannot */
+    bool reserve_given;     /* to the disk, and not held again */
+    bool damage_seen;       /* close leaves the WAL in place, so that the next open checks and salvages */
+    char *damaged_path;     /* what open moved aside; NULL: nothing */
 
     /* Held by a transaction from begin to end, and by a checkpoint while it empties the WAL. Innermost. */
     pthread_mutex_t write_lock;
@@ -211,6 +214,15 @@ bool weft__row_bytes_hold(const weft__journal_row *row);
 
 /* Deletes all acknowledged rows, or all rows. */
 weft_status weft__journal_clear(weft__journal *j, bool pending_too);
+
+/* ---- journal_reserve.c ---- */
+
+/* Decides how much to hold, and tries to. */
+void weft__reserve_open(weft__journal *j, uint64_t wanted);
+/* Gives the room of the reserve at that path back. Returns whether there was any. */
+bool weft__reserve_remove(const weft__disk *disk, const char *path);
+/* The same for an open journal: what has found no space may be tried again. */
+bool weft__reserve_give(weft__journal *j);
 
 /* ---- journal_scan.c ---- */
 

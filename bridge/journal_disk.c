@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static int result(int rc)
@@ -97,6 +98,29 @@ static int system_rename(void *user, const char *from, const char *to)
     return result(rename(from, to));
 }
 
+static int system_allocate(void *user, const char *path, uint64_t bytes)
+{
+    (void)user;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return errno;
+    int error = bytes > INT64_MAX ? EFBIG : posix_fallocate(fd, 0, (off_t)bytes);
+    (void)close(fd);
+    if (error != 0)
+        (void)unlink(path);
+    return error == EINVAL ? ENOTSUP : error;
+}
+
+static uint64_t system_capacity(void *user, const char *path)
+{
+    (void)user;
+    struct statvfs info;
+    char *directory = directory_of(path);
+    bool known = directory != NULL && statvfs(directory, &info) == 0;
+    free(directory);
+    return known ? (uint64_t)info.f_blocks * info.f_frsize : 0;
+}
+
 static int system_lock(void *user, const char *path, int *ret_lock)
 {
     (void)user;
@@ -148,6 +172,8 @@ const weft__disk *weft__disk_system(void)
                                     .exists = system_exists,
                                     .remove = system_remove,
                                     .rename = system_rename,
+                                    .allocate = system_allocate,
+                                    .capacity = system_capacity,
                                     .lock = system_lock,
                                     .unlock = system_unlock,
                                     .open = system_open,

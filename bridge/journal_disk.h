@@ -9,6 +9,7 @@
 #define WEFT_BRIDGE_JOURNAL_DISK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef struct weft__disk {
     const char *vfs; /* SQLite's name for it; NULL: SQLite's own */
@@ -26,6 +27,12 @@ typedef struct weft__disk {
     bool (*exists)(void *user, const char *path);
     int (*remove)(void *user, const char *path);
     int (*rename)(void *user, const char *from, const char *to);
+
+    /* Makes a file that takes up so many bytes, or makes it larger; on failure it is removed. ENOTSUP, or NULL: the
+     * disk cannot. */
+    int (*allocate)(void *user, const char *path, uint64_t bytes);
+    /* All the bytes, free or not, of the file system that holds the path; 0: not known. May be NULL. */
+    uint64_t (*capacity)(void *user, const char *path);
 
     /* Takes a lock that ends with the process, and that one process has only once. EWOULDBLOCK: taken. */
     int (*lock)(void *user, const char *path, int *ret_lock);

@@ -64,7 +64,7 @@ weft_status weft_journal_purge_path(const char *path, const weft_journal_purge *
     else if (st != WEFT_CORRUPT)
         return st;
     uint64_t before = size_of(path);
-    st = weft__journal_open(&(weft__journal_opts){.path = path}, &j, NULL, why);
+    st = weft__journal_open(&(weft__journal_opts){.path = path, .reserve_bytes = WEFT__RESERVE_NONE}, &j, NULL, why);
     if (st != WEFT_OK)
         return st;
     st = rows_count(path, what->pending_too, ret, why);

@@ -4,29 +4,60 @@
  * everything else; replays are answered some parts a turn.
  *
  * A failing disk: what has been taken stays in `unwritten` and is tried again every RETRY_MS, while services go on as
- * far as the disk lets them; new publishes are refused with the disk's status until a write succeeds. */
+ * far as the disk lets them; new publishes are refused with the disk's status until a write succeeds. A full disk gets
+ * the journal's reserve: while that is used up, new events of the spared topics are taken, others refused. */
 #include "bridge/bridge_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROUND_EVENTS = 8192, IDLE_MS = 200, RETRY_MS = 250, SYNC_MS = 100 };
+enum {
+    ROUND_EVENTS = 8192,
+    IDLE_MS = 200,
+    RETRY_MS = 250,
+    RESTORE_MS = 1000,
+    SYNC_MS = 100,
+    TOPICS_SPARED = WEFT_TOPIC_COST | WEFT_TOPIC_SESSION,
+};
 
 /* Notes how writing goes; what is news is told. */
-static void journal_failing(weft_bridge *b, weft_status st)
+static void journal_failing(weft_bridge *b, weft_status st, uint32_t spared)
 {
     pthread_mutex_lock(&b->mutex);
-    bool known = b->journal_status == st;
+    bool known = b->journal_status == st && b->topics_spared == spared;
     b->journal_status = st;
     pthread_cond_broadcast(&b->changed);
     pthread_mutex_unlock(&b->mutex);
     if (known)
         return;
-    weft__intake_fail(&b->intake, st, 0);
+    b->topics_spared = spared;
+    weft__intake_fail(&b->intake, st, spared);
     weft__bridge_notice(
         b, &(weft_notice){.kind = st == WEFT_OK ? WEFT_NOTICE_JOURNAL_RECOVERED : WEFT_NOTICE_JOURNAL_FAILED,
                           .status = st,
-                          .text = weft_status_text(st)});
+                          .text = spared != 0 ? "no space left; from the reserve only cost and session events are taken"
+                                              : weft_status_text(st)});
+}
+
+/* Nothing waits to be written, and the journal is open. */
+static void journal_settled(weft_bridge *b)
+{
+    if (weft__journal_is_low(b->journal))
+        journal_failing(b, WEFT_NO_SPACE, TOPICS_SPARED);
+    else
+        journal_failing(b, WEFT_OK, 0);
+}
+
+/* Holds the reserve again once the disk has room. */
+static void reserve_restore(weft_bridge *b, int64_t now)
+{
+    if (b->unwritten.groups != NULL || !weft__journal_is_low(b->journal))
+        return;
+    if (now >= b->restore_ms) {
+        b->restore_ms = now + RESTORE_MS;
+        (void)weft__journal_reserve_restore(b->journal);
+    }
+    journal_settled(b);
 }
 
 static void calls_run(weft_bridge *b)
@@ -74,12 +105,12 @@ static bool journal_is_ready(weft_bridge *b, int64_t now)
     weft_status st = journal_reopen(b);
     if (st != WEFT_OK) {
         b->reopen_ms = now + RETRY_MS;
-        journal_failing(b, st);
+        journal_failing(b, st, 0);
         return false;
     }
     b->journal_damaged = false;
     if (b->unwritten.groups == NULL)
-        journal_failing(b, WEFT_OK);
+        journal_settled(b);
     return true;
 }
 
@@ -192,8 +223,8 @@ static void unwritten_store(weft_bridge *b, int64_t now)
     if (st == WEFT_OK) {
         weft__bridge_step(b, WEFT__STEP_APPENDED);
         unwritten_done(b);
-        if (failing)
-            journal_failing(b, WEFT_OK);
+        if (failing || weft__journal_is_low(b->journal))
+            journal_settled(b);
         return;
     }
     bool mendable = st == WEFT_CORRUPT && !u->reopened;
@@ -201,7 +232,7 @@ static void unwritten_store(weft_bridge *b, int64_t now)
     u->reopened = u->reopened || st == WEFT_CORRUPT;
     u->retry_ms = mendable ? now : now + RETRY_MS;
     if (!mendable)
-        journal_failing(b, st);
+        journal_failing(b, st, 0);
 }
 
 static void unwritten_give_up(weft_bridge *b)
@@ -249,8 +280,10 @@ int64_t weft__journal_turn(weft_bridge *b)
         journal_finish(b, now);
         return -1;
     }
-    bool more = intake_write(b, now);
-    int64_t wait_ms = journal_is_ready(b, now) ? weft__journal_service(b) : IDLE_MS;
+    bool more = intake_write(b, now), ready = journal_is_ready(b, now);
+    if (ready)
+        reserve_restore(b, now);
+    int64_t wait_ms = ready ? weft__journal_service(b) : IDLE_MS;
     return more ? 0 : wait_ms < IDLE_MS ? wait_ms : IDLE_MS;
 }
 

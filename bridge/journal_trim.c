@@ -233,18 +233,25 @@ static weft_status stream_clear(trim *t, weft__stream *s, bool pending_too)
     return st == WEFT_NOT_FOUND ? WEFT_OK : st;
 }
 
+static weft_status clear_transaction(trim *t, bool pending_too)
+{
+    t->deleted = 0;
+    weft_status st = weft__journal_begin(t->j);
+    if (st != WEFT_OK)
+        return st;
+    for (size_t i = 0; i < t->j->stream_count && st == WEFT_OK && !trim_full(t); i++)
+        st = stream_clear(t, &t->j->streams[i], pending_too);
+    return weft__journal_end(t->j, st);
+}
+
 weft_status weft__journal_clear(weft__journal *j, bool pending_too)
 {
     trim t = {.j = j};
     weft_status st;
     do {
-        t.deleted = 0;
-        st = weft__journal_begin(j);
-        if (st != WEFT_OK)
-            return st;
-        for (size_t i = 0; i < j->stream_count && st == WEFT_OK && !trim_full(&t); i++)
-            st = stream_clear(&t, &j->streams[i], pending_too);
-        st = weft__journal_end(j, st);
+        st = clear_transaction(&t, pending_too);
+        if (st == WEFT_NO_SPACE && weft__reserve_give(j))
+            st = clear_transaction(&t, pending_too);
     } while (st == WEFT_OK && trim_full(&t));
     return st;
 }

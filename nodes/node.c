@@ -57,6 +57,7 @@ static void signals_handle(void)
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a full disk, not an end */
 }
 
 /* ---- callbacks ---- */

@@ -70,13 +70,16 @@ typedef struct weft_backpressure {
 } weft_backpressure;
 
 typedef struct weft_bridge_opts {
-    const char *url;                       /* mqtt://host[:port], mqtts://…; NULL: mqtt://localhost */
-    const char *fabric;                    /* NULL: "default" */
-    const char *node;                      /* required unless listen_only */
-    const char *journal_path;              /* NULL: kept in memory, lost with the process */
-    uint64_t journal_max_bytes;            /* 0: 1 GiB */
-    uint64_t journal_retention_ms;         /* 0: 7 days */
-    uint64_t intake_max_bytes;             /* of events that wait for the journal; 0: 64 MiB */
+    const char *url;                /* mqtt://host[:port], mqtts://…; NULL: mqtt://localhost */
+    const char *fabric;             /* NULL: "default" */
+    const char *node;               /* required unless listen_only */
+    const char *journal_path;       /* NULL: kept in memory, lost with the process */
+    uint64_t journal_max_bytes;     /* 0: 1 GiB */
+    uint64_t journal_retention_ms;  /* 0: 7 days */
+    uint64_t journal_reserve_bytes; /* a file beside the journal whose room, when the disk is full, is given to cost and
+                                     * session events, while others are refused with NO_SPACE; made again when there is
+                                     * room. 0: 16 MiB, less for a small journal or file system; UINT64_MAX: none */
+    uint64_t intake_max_bytes;      /* of events that wait for the journal; 0: 64 MiB */
     const weft_backpressure *backpressure; /* NULL: refuse; copied */
     size_t backpressure_count;
     uint32_t keep_alive_s; /* 0: 10 */
@@ -85,13 +88,13 @@ typedef struct weft_bridge_opts {
     const char *ca_file;
     const char *cert_file;
     const char *key_file;
-    bool listen_only;       /* no journal, no birth; `node` only addresses replies; if NULL the username, or made up */
-    bool anonymous;         /* sends, but without birth, will, beat and state: for a process of seconds */
-    bool json_tap;          /* also publishes each event as JSON under json/…, QoS 0 */
-    int64_t since_ms;       /* wall clock: what the nodes have accepted since then is wanted too, from their journals, for
-                             * the topics subscribed when the bridge is created. It comes before what is new of its
-                             * stream, flagged as replayed; what retention has taken is reported lost. 0: what comes */
-    uint32_t hold_ms;       /* how long events after a gap wait for it to be healed; 0: 2,000 */
+    bool listen_only; /* no journal, no birth; `node` only addresses replies; if NULL the username, or made up */
+    bool anonymous;   /* sends, but without birth, will, beat and state: for a process of seconds */
+    bool json_tap;    /* also publishes each event as JSON under json/…, QoS 0 */
+    int64_t since_ms; /* wall clock: what the nodes have accepted since then is wanted too, from their journals, for
+                       * the topics subscribed when the bridge is created. It comes before what is new of its
+                       * stream, flagged as replayed; what retention has taken is reported lost. 0: what comes */
+    uint32_t hold_ms; /* how long events after a gap wait for it to be healed; 0: 2,000 */
     uint32_t dead_grace_ms; /* how long what a dead node left open stays so (weft/peers.h); 0: 10,000 */
     void (*on_notice)(const weft_notice *notice,
                       void *user);                    /* one at a time, on threads of the bridge; must not block */

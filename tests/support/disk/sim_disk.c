@@ -287,6 +287,13 @@ void sim_disk_set_capacity(sim_disk *d, uint64_t bytes)
     pthread_mutex_unlock(&d->mutex);
 }
 
+void sim_disk_set_allocates(sim_disk *d, bool allocates)
+{
+    pthread_mutex_lock(&d->mutex);
+    d->allocates = allocates;
+    pthread_mutex_unlock(&d->mutex);
+}
+
 void sim_disk_set_read_only(sim_disk *d, bool read_only)
 {
     pthread_mutex_lock(&d->mutex);

@@ -55,6 +55,8 @@ uint64_t sim_disk_count(sim_disk *d, unsigned ops);
 
 /* Writes that would make the files larger than this in all fail with ENOSPC; 0: no bound. */
 void sim_disk_set_capacity(sim_disk *d, uint64_t bytes);
+/* Whether it can allocate a file beforehand (it can not at first: that costs memory). */
+void sim_disk_set_allocates(sim_disk *d, bool allocates);
 /* Changes fail with EROFS. */
 void sim_disk_set_read_only(sim_disk *d, bool read_only);
 /* Changes a bit, drawn from the seed, of the file at path + suffix. Returns false if there is none, or it is empty. */

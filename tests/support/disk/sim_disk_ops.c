@@ -58,6 +58,29 @@ static int ops_remove(void *user, const char *path)
     return disk_unlock(d, sim__file_remove(d, d->life, path));
 }
 
+static int allocate_locked(sim_disk *d, const char *path, uint64_t bytes)
+{
+    sim_file *file;
+    if (!d->allocates)
+        return ENOTSUP;
+    int error = sim__file_create(d, d->life, path, &file);
+    if (error != 0 || file->size >= bytes)
+        return error;
+    uint8_t *nothing = calloc(1, bytes - file->size);
+    error =
+        nothing == NULL ? ENOMEM : sim__file_write(d, d->life, file, file->size, nothing, (size_t)bytes - file->size);
+    free(nothing);
+    if (error != 0)
+        (void)sim__file_remove(d, d->life, path);
+    return error;
+}
+
+static int ops_allocate(void *user, const char *path, uint64_t bytes)
+{
+    sim_disk *d = disk_lock(user);
+    return disk_unlock(d, allocate_locked(d, path, bytes));
+}
+
 static int ops_rename(void *user, const char *from, const char *to)
 {
     sim_disk *d = disk_lock(user);
@@ -142,6 +165,7 @@ void sim__ops_init(sim_disk *d)
                           .exists = ops_exists,
                           .remove = ops_remove,
                           .rename = ops_rename,
+                          .allocate = ops_allocate,
                           .lock = ops_lock,
                           .unlock = ops_unlock,
                           .open = ops_open,

@@ -73,6 +73,7 @@ struct sim_disk {
     uint64_t counts[4]; /* by bit of sim_disk_op */
     uint64_t capacity;
     bool read_only;
+    bool allocates;
     int last_error;
 };
 
