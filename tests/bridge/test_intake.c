@@ -248,7 +248,8 @@ static void wait_begin(waiter *w, rig *r, uint32_t block_ms)
         ;
     *w = (waiter){.r = r};
     CU_ASSERT_EQUAL_FATAL(pthread_create(&w->thread, NULL, waiter_run, w), 0);
-    CU_ASSERT_TRUE(suite_wait(somebody_waits, r, 20000));
+    if (block_ms > 1000) /* else it may be over before anybody looks */
+        CU_ASSERT_TRUE(suite_wait(somebody_waits, r, 20000));
 }
 
 static void a_publish_waits_for_room(void)
