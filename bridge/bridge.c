@@ -545,6 +545,14 @@ static void call_release(weft__node *node)
     (void)node; /* on its caller's stack */
 }
 
+static void nodes_release(weft__node *first, void (*release)(weft__node *))
+{
+    for (weft__node *next; first != NULL; first = next) {
+        next = first->next;
+        release(first);
+    }
+}
+
 void weft_bridge_destroy(weft_bridge *b)
 {
     if (b == NULL)
@@ -559,6 +567,9 @@ void weft_bridge_destroy(weft_bridge *b)
     weft__intake_fini(&b->intake);
     weft__queue_fini(&b->inbound, node_release);
     weft__queue_fini(&b->deliveries, delivery_release);
+    nodes_release(b->reading, node_release);
+    nodes_release(b->delivering, delivery_release);
+    nodes_release(b->spares, node_release);
     weft__queue_fini(&b->control, control_release);
     weft__queue_fini(&b->taps, control_release);
     weft__queue_fini(&b->acks, node_release);

@@ -203,6 +203,12 @@ struct weft_bridge {
     weft__downlink *downlink;
     uint32_t topics_followed; /* of downlink_topics */
     int64_t ticked_ms;
+    weft__node *reading; /* taken from inbound, and not read yet */
+    weft__node *spares;  /* deliveries made before they are needed; see weft__downlink_ops.room */
+    size_t spare_count;
+
+    /* deliver thread */
+    weft__node *delivering; /* taken, and not handed on yet */
 
     /* link thread */
     struct {

@@ -340,8 +340,17 @@ static bool stream_is_hopeless(const weft__downlink *d, const weft__stream *s, i
     return peer == NULL || weft__peer_is_up(peer);
 }
 
+/* What is verified is taken whole or not at all: an event that a stream has counted must not be lost behind it. */
+static bool room_make(weft__downlink *d, weft__stream *s, size_t count)
+{
+    return weft__seq_ranges_reserve(&s->holes) != WEFT_NO_MEMORY &&
+           (d->ops.room == NULL || d->ops.room(d->ops.user, count + s->held_count + s->holes.count));
+}
+
 static void stream_tick(weft__downlink *d, weft__stream *s, int64_t now_ms)
 {
+    if (!room_make(d, s, 0))
+        return;
     if (s->suspected != 0 || s->hold_until_ms != 0) {
         weft__stream_tick(s, now_ms, d->opts.hold_ms, &d->stream_ops);
         stream_note_change(d, s);
@@ -442,15 +451,18 @@ void weft__downlink_drop(weft__downlink *d, const char *sender, weft_status why,
 }
 
 /* Decodes a batch and holds it against where it came from. */
-static weft_batch *batch_verify(weft__downlink *d, const char *sender, weft_topic topic, const uint8_t *bytes,
-                                size_t length)
+static weft_status batch_verify(weft__downlink *d, const char *sender, weft_topic topic, const uint8_t *bytes,
+                                size_t length, weft_batch **ret)
 {
     weft_batch *batch;
     const char *reason = NULL;
+    *ret = NULL;
     weft_status st = weft_batch_decode(bytes, length, &batch, &reason);
+    if (st == WEFT_NO_MEMORY)
+        return st;
     if (st != WEFT_OK) {
         message_drop(d, sender, topic, st, reason);
-        return NULL;
+        return WEFT_OK;
     }
     if (strcmp(batch->node, sender) != 0) {
         drop_count(d, sender, topic, WEFT__DROP_FOREIGN);
@@ -458,14 +470,17 @@ static weft_batch *batch_verify(weft__downlink *d, const char *sender, weft_topi
     } else if (batch->topic != 0 && batch->topic != topic) {
         message_drop(d, sender, topic, WEFT_MALFORMED, "events of another topic than the message's");
     } else {
-        return batch;
+        *ret = batch;
+        return WEFT_OK;
     }
     weft_batch_free(batch);
-    return NULL;
+    return WEFT_OK;
 }
 
-static void batch_take(weft__downlink *d, weft__stream *s, const weft_batch *batch, int64_t now_ms)
+static bool batch_take(weft__downlink *d, weft__stream *s, const weft_batch *batch, int64_t now_ms)
 {
+    if (!room_make(d, s, batch->event_count + batch->lost_count))
+        return false;
     weft__peer *peer = weft__peers_find(&d->lives.peers, s->node);
     d->now_ms = now_ms;
     if (peer != NULL)
@@ -476,26 +491,36 @@ static void batch_take(weft__downlink *d, weft__stream *s, const weft_batch *bat
     for (size_t i = 0; i < batch->lost_count; i++)
         weft__stream_lose(s, &batch->lost[i], &d->stream_ops);
     stream_note_change(d, s);
+    return true;
 }
 
-void weft__downlink_batch(weft__downlink *d, const char *sender, weft_topic topic, const uint8_t *bytes, size_t length,
-                          int64_t now_ms)
+static weft_status batch_take_new(weft__downlink *d, const char *sender, weft_topic topic, const weft_batch *batch,
+                                  int64_t now_ms)
+{
+    weft__stream *s = stream_add(d, sender, batch->epoch, topic);
+    if (s == NULL)
+        return d->stream_count < d->opts.streams_max ? WEFT_NO_MEMORY : WEFT_OK;
+    if (!s->based)
+        weft__stream_base(s, d->opts.since_ms == 0 && stream_was_before_us(d, s) ? batch->prev_seq : 0);
+    weft__stream_begin(s, batch->prev_seq, now_ms);
+    if (!batch_take(d, s, batch, now_ms))
+        return WEFT_NO_MEMORY;
+    stream_ask(d, s, now_ms);
+    return WEFT_OK;
+}
+
+weft_status weft__downlink_batch(weft__downlink *d, const char *sender, weft_topic topic, const uint8_t *bytes,
+                                 size_t length, int64_t now_ms)
 {
     if (!(d->interest & (uint32_t)topic))
-        return;
-    d->live.received_messages++;
-    weft_batch *batch = batch_verify(d, sender, topic, bytes, length);
-    if (batch == NULL)
-        return;
-    weft__stream *s = stream_add(d, sender, batch->epoch, topic);
-    if (s != NULL) {
-        if (!s->based)
-            weft__stream_base(s, d->opts.since_ms == 0 && stream_was_before_us(d, s) ? batch->prev_seq : 0);
-        weft__stream_begin(s, batch->prev_seq, now_ms);
-        batch_take(d, s, batch, now_ms);
-        stream_ask(d, s, now_ms);
-    }
+        return WEFT_OK;
+    weft_batch *batch;
+    weft_status st = batch_verify(d, sender, topic, bytes, length, &batch);
+    if (st == WEFT_OK && batch != NULL)
+        st = batch_take_new(d, sender, topic, batch, now_ms);
     weft_batch_free(batch);
+    d->live.received_messages += st == WEFT_OK;
+    return st;
 }
 
 /* ---- answers ---- */
@@ -540,11 +565,10 @@ static void answer_finish(weft__downlink *d, weft__stream *s, const weft__reply 
 
 static void answer_take_batch(weft__downlink *d, weft__stream *s, const weft__reply *reply, int64_t now_ms)
 {
-    weft_batch *batch = batch_verify(d, s->node, s->topic, reply->batch, reply->batch_bytes);
+    weft_batch *batch;
+    (void)batch_verify(d, s->node, s->topic, reply->batch, reply->batch_bytes, &batch);
     d->in_answer = true;
-    if (batch != NULL && batch->epoch == s->epoch)
-        batch_take(d, s, batch, now_ms);
-    else
+    if (batch == NULL || batch->epoch != s->epoch || !batch_take(d, s, batch, now_ms))
         s->ask.broken = true;
     d->in_answer = false;
     weft_batch_free(batch);
@@ -683,26 +707,32 @@ static void live_take(weft__downlink *d, weft__peer *peer, const weft__live *liv
     streams_retry(d, peer->node, live->epoch > known.epoch, now_ms);
 }
 
-void weft__downlink_live(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length,
-                         weft__live_origin origin, int64_t now_ms)
+weft_status weft__downlink_live(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length,
+                                weft__live_origin origin, int64_t now_ms)
 {
     weft__live *live;
     const char *reason = NULL;
     if (length == 0) {
         weft__lives_forget(&d->lives, sender, now_ms);
-        return;
+        return WEFT_OK;
     }
     weft_status st = weft__live_decode(bytes, length, &live, &reason);
+    if (st == WEFT_NO_MEMORY)
+        return st;
     if (st != WEFT_OK) {
         message_drop(d, sender, 0, st, reason);
-        return;
+        return WEFT_OK;
     }
-    weft__peer *peer = strcmp(live->node, sender) == 0 ? weft__peers_add(&d->lives.peers, sender, live->epoch) : NULL;
+    bool foreign = strcmp(live->node, sender) != 0;
+    weft__peer *peer = foreign ? NULL : weft__peers_add(&d->lives.peers, sender, live->epoch);
     if (peer != NULL)
         live_take(d, peer, live, origin, now_ms);
-    else
+    else if (foreign)
         drop_count(d, sender, 0, WEFT__DROP_FOREIGN);
+    else
+        st = WEFT_NO_MEMORY;
     free(live);
+    return st;
 }
 
 /* A topic that the beat does not name has sent nothing yet: a baseline that is sure. */

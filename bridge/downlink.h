@@ -31,6 +31,9 @@ typedef struct weft__downlink_ops {
     /* A kept event to be delivered, in order; the callee takes its own reference. */
     void (*deliver)(void *user, const weft_event *event);
     void (*lost)(void *user, const weft_lost *lost);
+    /* Whether so many events and losses can be handed over without more memory. If not, the message that brings them
+     * counts as not received, and is healed later. NULL: it always is. */
+    bool (*room)(void *user, size_t count);
     /* Sends a question; the answer comes back through weft__downlink_reply with that request. */
     void (*ask)(void *user, const weft__question *question);
     void (*peer)(void *user, const char *node, uint64_t epoch, bool up, const char *why);
@@ -67,8 +70,8 @@ weft_status weft__downlink_create(const weft__downlink_opts *opts, const weft__d
 void weft__downlink_destroy(weft__downlink *d);
 
 /* now_ms is monotonic everywhere here. */
-void weft__downlink_batch(weft__downlink *d, const char *sender, weft_topic topic, const uint8_t *bytes, size_t length,
-                          int64_t now_ms);
+weft_status weft__downlink_batch(weft__downlink *d, const char *sender, weft_topic topic, const uint8_t *bytes,
+                                 size_t length, int64_t now_ms);
 void weft__downlink_reply(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, int64_t now_ms);
 /* Where a live message comes from. */
 typedef enum weft__live_origin {
@@ -78,8 +81,8 @@ typedef enum weft__live_origin {
 } weft__live_origin;
 
 /* length 0: what the node had retained was cleared. */
-void weft__downlink_live(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length,
-                         weft__live_origin origin, int64_t now_ms);
+weft_status weft__downlink_live(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length,
+                                weft__live_origin origin, int64_t now_ms);
 void weft__downlink_beat(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, int64_t now_ms);
 /* The topics wanted from now on: what is known of the others is forgotten. */
 void weft__downlink_interest(weft__downlink *d, uint32_t topics, int64_t now_ms);
@@ -106,7 +109,7 @@ typedef struct weft__downlink_stats {
     uint64_t dropped_malformed;
     uint64_t dropped_corrupt;
     uint64_t dropped_foreign;
-    uint64_t dropped_bound; /* more streams than the bound */
+    uint64_t dropped_bound; /* more streams than the bound, or no memory */
     uint64_t before_since;  /* events accepted before what was wanted */
     uint32_t peers;
     uint32_t open_gaps;

@@ -31,7 +31,8 @@ void weft__bridge_on_message(void *bridge, const char *topic, const uint8_t *pay
 {
     weft_bridge *b = bridge;
     weft__topic_parts parts;
-    bool command = b->sends && weft__topic_parse(topic, &parts) == WEFT_OK && parts.tree == WEFT__TREE_CMD;
+    bool ours = weft__topic_parse(topic, &parts) == WEFT_OK, live = ours && parts.tree == WEFT__TREE_LIVE;
+    bool command = b->sends && ours && parts.tree == WEFT__TREE_CMD;
     weft__inbound *in = inbound_create(topic, payload, length);
     if (in != NULL) {
         in->retained = retained;
@@ -40,6 +41,8 @@ void weft__bridge_on_message(void *bridge, const char *topic, const uint8_t *pay
     if (in == NULL || weft__queue_push(command ? &b->commands : &b->inbound, &in->node, false) != WEFT_OK) {
         atomic_fetch_add(&b->dropped_overflow, 1);
         free(in);
+        if (live) /* comes again with the next connection only, and says where streams begin */
+            weft__bridge_on_down(b);
     }
 }
 
@@ -67,35 +70,63 @@ void weft__bridge_on_down(void *bridge)
 
 /* ---- what the downlink asks for ---- */
 
+static weft__delivery *spare_take(weft_bridge *b)
+{
+    weft__node *node = b->spares;
+    if (node == NULL)
+        return calloc(1, sizeof(weft__delivery));
+    b->spares = node->next;
+    b->spare_count--;
+    *(weft__delivery *)node = (weft__delivery){0};
+    return (weft__delivery *)node;
+}
+
+static bool on_room(void *user, size_t count)
+{
+    weft_bridge *b = user;
+    for (; b->spare_count < count; b->spare_count++) {
+        weft__delivery *delivery = malloc(sizeof *delivery);
+        if (delivery == NULL)
+            return false;
+        delivery->node.next = b->spares;
+        b->spares = &delivery->node;
+    }
+    return true;
+}
+
+static void delivery_queue(weft_bridge *b, weft__delivery *delivery)
+{
+    if (weft__queue_push(&b->deliveries, &delivery->node, !b->env.driven) == WEFT_OK)
+        return;
+    weft_event_release(delivery->event);
+    free(delivery);
+    atomic_fetch_add(&b->dropped_overflow, 1);
+}
+
 static void on_deliver(void *user, const weft_event *event)
 {
     weft_bridge *b = user;
-    weft__delivery *delivery = calloc(1, sizeof *delivery);
-    if (delivery != NULL) {
-        delivery->event = weft_event_keep(event);
-        delivery->node.bytes = weft_event_kept_bytes(event);
-    }
-    if (delivery == NULL || delivery->event == NULL ||
-        weft__queue_push(&b->deliveries, &delivery->node, !b->env.driven) != WEFT_OK) {
-        if (delivery != NULL)
-            weft_event_release(delivery->event);
+    weft__delivery *delivery = spare_take(b);
+    if (delivery == NULL || (delivery->event = weft_event_keep(event)) == NULL) {
         free(delivery);
         atomic_fetch_add(&b->dropped_overflow, 1);
+        return;
     }
+    delivery->node.bytes = weft_event_kept_bytes(event);
+    delivery_queue(b, delivery);
 }
 
 static void on_lost(void *user, const weft_lost *lost)
 {
     weft_bridge *b = user;
-    weft__delivery *delivery = calloc(1, sizeof *delivery);
+    weft__delivery *delivery = spare_take(b);
     if (delivery == NULL)
         return;
     delivery->lost = *lost;
     weft__name_copy(delivery->lost_node, lost->node);
     delivery->lost.node = delivery->lost_node;
     delivery->node.bytes = sizeof *delivery;
-    if (weft__queue_push(&b->deliveries, &delivery->node, !b->env.driven) != WEFT_OK)
-        free(delivery);
+    delivery_queue(b, delivery);
 }
 
 static void own_question_put(weft_bridge *b, const weft__question *question, const char *request_id)
@@ -197,6 +228,7 @@ weft_status weft__downlink_thread_prepare(weft_bridge *b)
                                 .since_ms = b->opts.since_ms,
                                 .past_marked = b->opts.since_ms != 0};
     weft__downlink_ops ops = {.deliver = on_deliver,
+                              .room = on_room,
                               .lost = on_lost,
                               .ask = on_ask,
                               .peer = on_peer,
@@ -293,42 +325,52 @@ static void cursors_feed(weft_bridge *b, const weft__topic_parts *parts, const w
                                                                 .length = in->length});
 }
 
-static void message_take(weft_bridge *b, const weft__inbound *in, int64_t now)
+/* Returns OK, or NO_MEMORY: it has not been taken. */
+static weft_status message_read(weft_bridge *b, const weft__topic_parts *parts, const weft__inbound *in, int64_t now)
 {
-    weft__topic_parts parts;
-    if (weft__topic_parse(in->topic, &parts) != WEFT_OK)
-        return;
-    if (is_own(b, &parts)) {
-        atomic_fetch_add(&b->dropped_own, parts.tree == WEFT__TREE_EVT);
-        if (parts.tree == WEFT__TREE_LIVE)
-            weft__bridge_note_own_live(b, in->payload, in->length);
-        return;
-    }
-    cursors_feed(b, &parts, in);
-    switch (parts.tree) {
+    switch (parts->tree) {
     case WEFT__TREE_EVT:
-        weft__downlink_batch(b->downlink, parts.sender, parts.topic, in->payload, in->length, now);
-        break;
+        return weft__downlink_batch(b->downlink, parts->sender, parts->topic, in->payload, in->length, now);
     case WEFT__TREE_REPLY:
-        if (weft__account_asked(parts.word))
-            weft__account_take(b, parts.sender, in->payload, in->length);
+        if (weft__account_asked(parts->word))
+            weft__account_take(b, parts->sender, in->payload, in->length);
         else
-            weft__downlink_reply(b->downlink, parts.sender, in->payload, in->length, now);
+            weft__downlink_reply(b->downlink, parts->sender, in->payload, in->length, now);
         break;
     case WEFT__TREE_CMD: /* of one that only listens; else they have a queue of their own */
-        command_take(b, &parts, in);
+        command_take(b, parts, in);
         break;
     case WEFT__TREE_LIVE:
-        weft__downlink_live(b->downlink, parts.sender, in->payload, in->length, origin_of(in), now);
+        if (weft__downlink_live(b->downlink, parts->sender, in->payload, in->length, origin_of(in), now) != WEFT_OK)
+            return WEFT_NO_MEMORY;
         if (in->length == 0)
-            weft__bridge_note_cleared(b, parts.sender);
+            weft__bridge_note_cleared(b, parts->sender);
         break;
     case WEFT__TREE_BEAT:
-        weft__downlink_beat(b->downlink, parts.sender, in->payload, in->length, now);
+        weft__downlink_beat(b->downlink, parts->sender, in->payload, in->length, now);
         break;
     default:
         break;
     }
+    return WEFT_OK;
+}
+
+/* The same. */
+static weft_status message_take(weft_bridge *b, const weft__inbound *in, int64_t now)
+{
+    weft__topic_parts parts;
+    if (weft__topic_parse(in->topic, &parts) != WEFT_OK)
+        return WEFT_OK;
+    if (is_own(b, &parts)) {
+        atomic_fetch_add(&b->dropped_own, parts.tree == WEFT__TREE_EVT);
+        if (parts.tree == WEFT__TREE_LIVE)
+            weft__bridge_note_own_live(b, in->payload, in->length);
+        return WEFT_OK;
+    }
+    weft_status st = message_read(b, &parts, in, now);
+    if (st == WEFT_OK)
+        cursors_feed(b, &parts, in);
+    return st;
 }
 
 /* What the link thread has subscribed since. It says so before it subscribes, so that whoever looks after taking a
@@ -350,17 +392,20 @@ static void link_follow(weft_bridge *b)
 
 int64_t weft__downlink_turn(weft_bridge *b)
 {
-    enum { AT_ONCE = 64 };
+    enum { AT_ONCE = 64, NO_MEMORY_MS = 10 };
     if (atomic_load(&b->downlink_stopping))
         return -1;
-    weft__node *node = weft__queue_take(&b->inbound, AT_ONCE), *next;
-    bool more = node != NULL;
+    if (b->reading == NULL)
+        b->reading = weft__queue_take(&b->inbound, AT_ONCE);
+    bool more = b->reading != NULL;
     link_follow(b);
     int64_t now = weft__bridge_mono_ms(b);
-    for (; node != NULL; node = next) {
-        next = node->next;
-        message_take(b, (const weft__inbound *)node, now);
-        free(node);
+    while (b->reading != NULL) {
+        weft__node *next = b->reading->next;
+        if (message_take(b, (const weft__inbound *)b->reading, now) != WEFT_OK)
+            return NO_MEMORY_MS;
+        free(b->reading);
+        b->reading = next;
     }
     if (now - b->ticked_ms >= TICK_MS) {
         weft__downlink_tick(b->downlink, now);
@@ -371,28 +416,38 @@ int64_t weft__downlink_turn(weft_bridge *b)
 
 /* ---- the deliver thread ---- */
 
-static void delivery_hand_on(weft_bridge *b, weft__delivery *delivery)
+/* Returns false when there was no memory, and nobody has been told. */
+static bool delivery_hand_on(weft_bridge *b, weft__delivery *delivery)
 {
+    weft_status st = WEFT_OK;
     if (atomic_load(&b->deliver_dropping))
         atomic_fetch_add(&b->dropped_overflow, 1);
     else if (delivery->event != NULL)
-        (void)weft_tap_deliver(b->bus, delivery->event);
+        st = weft_tap_deliver(b->bus, delivery->event);
     else
-        weft_tap_report_lost(b->bus, &delivery->lost);
+        st = weft_tap_report_lost(b->bus, &delivery->lost);
+    if (st == WEFT_NO_MEMORY && !atomic_load(&b->deliver_stopping))
+        return false;
+    if (st == WEFT_NO_MEMORY)
+        atomic_fetch_add(&b->dropped_overflow, 1);
     weft_event_release(delivery->event);
     free(delivery);
+    return true;
 }
 
 int64_t weft__deliver_turn(weft_bridge *b)
 {
-    enum { AT_ONCE = 256, IDLE_MS = 1000 };
+    enum { AT_ONCE = 256, IDLE_MS = 1000, NO_MEMORY_MS = 10 };
     bool stopping = atomic_load(&b->deliver_stopping);
-    weft__node *node = weft__queue_take(&b->deliveries, AT_ONCE), *next;
-    if (node == NULL)
+    if (b->delivering == NULL)
+        b->delivering = weft__queue_take(&b->deliveries, AT_ONCE);
+    if (b->delivering == NULL)
         return stopping ? -1 : IDLE_MS;
-    for (; node != NULL; node = next) {
-        next = node->next;
-        delivery_hand_on(b, (weft__delivery *)node);
+    while (b->delivering != NULL) {
+        weft__node *next = b->delivering->next;
+        if (!delivery_hand_on(b, (weft__delivery *)b->delivering))
+            return NO_MEMORY_MS;
+        b->delivering = next;
     }
     return 0;
 }

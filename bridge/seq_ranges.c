@@ -11,7 +11,7 @@ void weft__seq_ranges_fini(weft__seq_ranges *set)
     *set = (weft__seq_ranges){0};
 }
 
-static weft_status ranges_reserve(weft__seq_ranges *set)
+weft_status weft__seq_ranges_reserve(weft__seq_ranges *set)
 {
     if (set->count == WEFT__SEQ_RANGES_MAX)
         return WEFT_FULL;
@@ -29,7 +29,7 @@ static weft_status ranges_reserve(weft__seq_ranges *set)
 weft_status weft__seq_ranges_append(weft__seq_ranges *set, uint64_t from, uint64_t to)
 {
     assert(from <= to && (set->count == 0 || set->items[set->count - 1].to < from));
-    weft_status st = ranges_reserve(set);
+    weft_status st = weft__seq_ranges_reserve(set);
     if (st == WEFT_OK)
         set->items[set->count++] = (weft__seq_range){from, to};
     return st;
@@ -38,7 +38,7 @@ weft_status weft__seq_ranges_append(weft__seq_ranges *set, uint64_t from, uint64
 weft_status weft__seq_ranges_prepend(weft__seq_ranges *set, uint64_t from, uint64_t to)
 {
     assert(from <= to && (set->count == 0 || to < set->items[0].from));
-    weft_status st = ranges_reserve(set);
+    weft_status st = weft__seq_ranges_reserve(set);
     if (st != WEFT_OK)
         return st;
     memmove(&set->items[1], &set->items[0], set->count * sizeof *set->items);
@@ -77,7 +77,7 @@ bool weft__seq_ranges_contain(const weft__seq_ranges *set, uint64_t seq)
 
 static weft_status ranges_split(weft__seq_ranges *set, size_t i, uint64_t from, uint64_t to)
 {
-    weft_status st = ranges_reserve(set);
+    weft_status st = weft__seq_ranges_reserve(set);
     if (st != WEFT_OK)
         return st;
     memmove(&set->items[i + 1], &set->items[i], (set->count - i) * sizeof *set->items);

@@ -26,6 +26,8 @@ typedef struct weft__seq_ranges {
 
 void weft__seq_ranges_fini(weft__seq_ranges *set);
 /* Adds a range beyond all others, or before all others. Returns OK, FULL or NO_MEMORY. */
+/* Makes room for one more range, so that the next change needs no memory. Returns OK, FULL or NO_MEMORY. */
+weft_status weft__seq_ranges_reserve(weft__seq_ranges *set);
 weft_status weft__seq_ranges_append(weft__seq_ranges *set, uint64_t from, uint64_t to);
 weft_status weft__seq_ranges_prepend(weft__seq_ranges *set, uint64_t from, uint64_t to);
 /* Adds a range that continues the last one, if it does, to it; else as append. */
