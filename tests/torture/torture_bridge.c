@@ -1,0 +1,295 @@
+/* The bridge when memory runs out: messages are taken apart or refused, the journal holds what it has accepted, and
+ * whole bridges carry every accepted event, once, as soon as there is memory again. */
+#include "bridge/bridge_rig.h"
+#include "bridge/journal_rig.h"
+
+#include "bridge/control.h"
+#include "support/event_maker.h"
+#include "support/fake_clock.h"
+#include "support/torture/bridge/sqlite_hook.h"
+#include "support/torture/torture.h"
+
+enum { JOURNAL_ROWS = 8, EVENTS = 12 };
+
+static bool ok_or_out(weft_status st)
+{
+    bool good = st == WEFT_OK || (torture_failed() && st == WEFT_NO_MEMORY);
+    CU_ASSERT_TRUE(good);
+    if (!good)
+        (void)printf("      status: %s\n", weft_status_text(st));
+    return st == WEFT_OK;
+}
+
+/* ---- messages ---- */
+
+static void batch_scenario(void)
+{
+    event_maker maker = {.state = 1};
+    weft_event events[3];
+    const weft_event *list[3];
+    weft_event ids[3] = {event_least(WEFT_TOKEN_USAGE), event_maker_full(&maker, WEFT_TOKEN_USAGE),
+                         event_least(WEFT_TOKEN_USAGE)};
+    for (size_t i = 0; i < 3; i++) {
+        events[i] = ids[i];
+        events[i].id = (weft_event_id){.node = "a", .epoch = 7, .seq = i + 1};
+        list[i] = &events[i];
+    }
+    weft_lost lost = {.node = "a", .epoch = 7, .topic = WEFT_TOPIC_COST, .from_seq = 1, .to_seq = 2, .count = 2};
+    weft_batch batch = {.node = "a",
+                        .epoch = 7,
+                        .topic = WEFT_TOPIC_COST,
+                        .events = list,
+                        .event_count = 3,
+                        .lost = &lost,
+                        .lost_count = 1};
+    uint8_t *bytes = NULL, *merged = NULL;
+    size_t length, merged_length;
+    if (!ok_or_out(weft_batch_encode(&batch, &bytes, &length)))
+        return;
+    weft_batch *read = NULL;
+    if (ok_or_out(weft_batch_decode(bytes, length, &read, NULL))) {
+        CU_ASSERT_EQUAL(read->event_count, 3);
+        weft_batch_free(read);
+    }
+    weft__bytes parts[] = {{bytes, length}};
+    if (ok_or_out(weft__batch_merge(parts, 1, &merged, &merged_length)))
+        free(merged);
+    weft_text text = {0};
+    if (ok_or_out(weft_message_to_json("weft/v1/dev/evt/cost/a", bytes, length, &text, NULL)))
+        CU_ASSERT_TRUE(text.length > 0 || text.failed);
+    weft_text_fini(&text);
+    torture_relent();
+    CU_ASSERT_EQUAL(weft_batch_decode(bytes, length, &read, NULL), WEFT_OK);
+    weft_batch_free(read);
+    free(bytes);
+}
+
+#define ROUND_TRIP(name, value)                                                                                        \
+    do {                                                                                                               \
+        uint8_t *bytes = NULL;                                                                                         \
+        size_t length;                                                                                                 \
+        weft__##name *read = NULL;                                                                                     \
+        if (ok_or_out(weft__##name##_encode(&(value), &bytes, &length)) &&                                             \
+            ok_or_out(weft__##name##_decode(bytes, length, &read, NULL)))                                              \
+            free(read);                                                                                                \
+        free(bytes);                                                                                                   \
+    } while (0)
+
+static void control_scenario(void)
+{
+    weft__position positions[] = {{7, WEFT_TOPIC_COST, 3, 3}, {7, WEFT_TOPIC_TOOL, 9, 9}};
+    weft__live live = {.node = "a", .epoch = 7, .status = WEFT__LIVE_BIRTH, .previous = positions, .previous_count = 2};
+    weft__model_totals models[] = {{.model = "m", .requests = 1}};
+    weft__session_state sessions[] = {{.session_id = "s1"}, {.session_id = "s2"}};
+    weft__state state = {
+        .node = "a", .epoch = 7, .models = models, .model_count = 1, .sessions = sessions, .session_count = 2};
+    weft__beat beat = {.node = "a", .epoch = 7, .streams = positions, .stream_count = 2};
+    weft__command command = {.from = "a", .request_id = "1", .has_replay = true};
+    command.replay.epoch = 7;
+    command.replay.topic = WEFT_TOPIC_COST;
+    command.replay.from_seq = 1;
+    command.replay.to_seq = 9;
+    weft_lost lost = {.node = "a", .epoch = 7, .topic = WEFT_TOPIC_COST, .from_seq = 1, .to_seq = 2};
+    weft__reply reply = {.node = "a", .request_id = "1", .last = true, .lost = &lost, .lost_count = 1};
+    ROUND_TRIP(live, live);
+    ROUND_TRIP(state, state);
+    ROUND_TRIP(beat, beat);
+    ROUND_TRIP(command, command);
+    ROUND_TRIP(reply, reply);
+}
+
+/* ---- the journal ---- */
+
+static rig files;
+
+static void files_remove(void)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", ".lock", ".damaged-1", ".damaged-2"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        (void)unlink(rig_name(&files, suffixes[i]));
+}
+
+static weft_status ignore_row(const weft__journal_row *row, void *user)
+{
+    (void)row, (void)user;
+    return WEFT_OK;
+}
+
+/* Uses the open journal; notes which rows it has accepted. */
+static void journal_use(bool accepted[JOURNAL_ROWS + 1])
+{
+    weft__feed_mark mark = {.feed = "f", .line = 3, .state = "st", .state_bytes = 2};
+    for (uint64_t seq = 1; seq <= JOURNAL_ROWS; seq++) {
+        weft__journal_row row = row_of(WEFT_TOPIC_COST, seq);
+        accepted[seq] = ok_or_out(weft__journal_append(files.journal, &row, 1, &mark, seq == 2));
+    }
+    (void)weft__journal_acknowledge(files.journal, RIG_EPOCH, WEFT_TOPIC_COST, 1);
+    uint64_t line, first_kept;
+    char *state = NULL;
+    size_t state_bytes;
+    (void)weft__journal_feed(files.journal, "f", &line, &state, &state_bytes);
+    free(state);
+    (void)ok_or_out(weft__journal_each_pending(files.journal, 0, 100, ignore_row, NULL));
+    (void)ok_or_out(weft__journal_each_in_range(files.journal, RIG_EPOCH, WEFT_TOPIC_COST, 2, 5, 100, ignore_row, NULL,
+                                                &first_kept));
+    (void)ok_or_out(weft__journal_trim(files.journal, 5000, NULL, NULL));
+    (void)ok_or_out(weft__journal_sync(files.journal));
+    (void)ok_or_out(weft__journal_checkpoint(files.journal));
+}
+
+static bool holds(const collected *rows, uint64_t seq)
+{
+    for (size_t i = 0; i < rows->count; i++)
+        if (rows->rows[i].last_seq == seq)
+            return true;
+    return false;
+}
+
+static void journal_scenario(void)
+{
+    bool accepted[JOURNAL_ROWS + 1] = {0};
+    files_remove();
+    files.journal = NULL;
+    if (ok_or_out(rig_open(&files))) {
+        if (ok_or_out(weft__journal_begin_epoch(files.journal, RIG_EPOCH)))
+            journal_use(accepted);
+        rig_close(&files);
+    }
+    torture_relent();
+    CU_ASSERT_EQUAL_FATAL(rig_open(&files), WEFT_OK);
+    CU_ASSERT_FALSE(files.damaged);
+    const collected *rows = pending(&files);
+    CU_ASSERT_EQUAL(rows->damaged, 0);
+    for (uint64_t seq = 2; seq <= JOURNAL_ROWS; seq++)
+        CU_ASSERT_EQUAL(holds(rows, seq), accepted[seq]);
+    CU_ASSERT_EQUAL(append_one(&files, WEFT_TOPIC_COST, JOURNAL_ROWS + 1), WEFT_OK);
+    rig_close(&files);
+}
+
+/* ---- whole bridges ---- */
+
+typedef struct world {
+    fake_clock clock;
+    fake_broker *broker;
+    host *hosts[2];
+} world;
+
+/* A host without threads; its bridge may be missing for want of memory. */
+static host *driven_start(world *w, const char *name, uint32_t topics)
+{
+    host *h = calloc(1, sizeof *h);
+    h->broker = w->broker;
+    h->name = name;
+    pthread_mutex_init(&h->mutex, NULL);
+    weft_dispatcher_opts bus_opts = {.clock = &w->clock.clock};
+    weft_filter filter = {.topics = topics, .origin = WEFT_ORIGIN_REMOTE};
+    weft_subscribe_opts how = {.on_lost = on_lost};
+    weft_bridge_opts opts = {
+        .url = fake_broker_url(w->broker), .fabric = "dev", .node = name, .on_notice = on_notice, .user = h};
+    weft__bridge_env env = {.link_ops = &fake_link, .random_seed = 1, .driven = true};
+    if (ok_or_out(weft_dispatcher_create(&bus_opts, &h->bus)) &&
+        (topics == 0 || ok_or_out(weft_subscribe_with(h->bus, &filter, &how, on_event, h, NULL))))
+        (void)ok_or_out(weft__bridge_create_in(h->bus, &opts, &env, &h->bridge, NULL));
+    return h;
+}
+
+static void run_ms(world *w, int64_t ms)
+{
+    enum { STEP_MS = 20 };
+    for (int64_t at = 0; at < ms; at += STEP_MS) {
+        for (size_t i = 0; i < 2; i++)
+            for (unsigned id = 0; w->hosts[i] != NULL && id < WEFT__AGENT_COUNT; id++)
+                (void)w->hosts[i]->bridge->agents[id].turn(w->hosts[i]->bridge);
+        (void)fake_broker_pump(w->broker);
+        fake_clock_advance(&w->clock, STEP_MS);
+    }
+}
+
+static void bridges_use(world *w)
+{
+    host *a = w->hosts[0], *b = w->hosts[1];
+    size_t accepted = 0;
+    run_ms(w, 1000);
+    for (uint64_t value = 1; value <= EVENTS; value++) {
+        if (value == EVENTS / 2)
+            fake_broker_add_fault(w->broker, &(fake_fault){.action = FAKE_DROP, .filter = "weft/v1/dev/evt/#"});
+        if (publish(a, accepted + 1) == WEFT_OK)
+            accepted++;
+        run_ms(w, 100);
+    }
+    run_ms(w, 6000);
+    torture_relent();
+    bool recovered = false;
+    for (int rounds = 0; rounds < 100 && !recovered; rounds++) {
+        recovered = publish(a, accepted + 1) == WEFT_OK;
+        run_ms(w, 500);
+    }
+    CU_ASSERT_TRUE(recovered);
+    accepted += recovered;
+    for (int rounds = 0; rounds < 100 && b->count < accepted; rounds++)
+        run_ms(w, 3000);
+    CU_ASSERT_TRUE(has_each_once(b, 1, accepted));
+    CU_ASSERT_EQUAL(b->lost_reports, 0);
+    weft_bridge_stats stats;
+    weft_bridge_get_stats(a->bridge, &stats);
+    CU_ASSERT_EQUAL(stats.lost_events, 0);
+    CU_ASSERT_EQUAL(stats.pending_events, 0);
+}
+
+static void bridges_scenario(void)
+{
+    world *w = calloc(1, sizeof *w);
+    w->broker = fake_broker_create(FAKE_PUMPED);
+    fake_clock_init(&w->clock, 1000000);
+    host *b = driven_start(w, "b", WEFT_TOPIC_COST), *a = NULL;
+    if (b->bridge != NULL) {
+        w->hosts[1] = b;
+        run_ms(w, 1000); /* so that all of the other's streams begin after it listens */
+        a = driven_start(w, "a", 0);
+    }
+    if (a != NULL && a->bridge != NULL) {
+        w->hosts[0] = a;
+        bridges_use(w);
+        CU_ASSERT_EQUAL(weft_bridge_stop(a->bridge, 1), WEFT_OK);
+    }
+    if (a != NULL)
+        host_destroy(a);
+    host_destroy(b);
+    fake_broker_destroy(w->broker);
+    free(w);
+}
+
+/* ---- cases ---- */
+
+static void events_are_encoded_and_decoded_or_refused(void)
+{
+    torture_each(batch_scenario);
+}
+
+static void control_messages_are_encoded_and_decoded_or_refused(void)
+{
+    torture_each(control_scenario);
+}
+
+static void a_journal_holds_what_it_accepted(void)
+{
+    rig_prepare(&files);
+    torture_each(journal_scenario);
+    files_remove();
+    (void)rmdir(files.directory);
+}
+
+static void bridges_carry_what_was_accepted(void)
+{
+    torture_each(bridges_scenario);
+}
+
+int main(int argc, char **argv)
+{
+    static const suite_case cases[] = {CASE(events_are_encoded_and_decoded_or_refused),
+                                       CASE(control_messages_are_encoded_and_decoded_or_refused),
+                                       CASE(a_journal_holds_what_it_accepted), CASE(bridges_carry_what_was_accepted)};
+    if (!sqlite_hook())
+        return 2;
+    return suite_run("torture_bridge", cases, sizeof cases / sizeof *cases, argc, argv);
+}
