@@ -58,6 +58,24 @@ class Ends(FabricTest):
         self.assertEqual(int(made_up[0].get("seq", 0)), 0)
         self.assertEqual(len(events(self.sub)), 3)
 
+    def test_a_node_that_stood_still_has_its_sessions_back(self):
+        node = self.fabric.start_up("host-b", "--keep-alive", "1")
+        feeder = self.fabric.feeder(self.fabric.socket_of("host-b"))
+        feeder.send(start_of("s1"))
+        feeder.flush()
+        wait_for(lambda: sessions(self.sub) == ["s1"], "the session begins")
+        node.signal(SIGSTOP)  # the broker publishes its will after 1.5 keep-alives
+        wait_for(lambda: synthetic(self.sub), "the session is closed")
+        node.signal(SIGCONT)
+        again = wait_for(lambda: synthetic(self.sub)[1:], "it is open again")
+        self.assertEqual([(e["type"], e["sessionId"], e["attributes"]) for e in again],
+                         [("session_start", "s1", {"weft.still_open": "lost"})])
+        self.assertEqual(again[0]["timestampMs"], events(self.sub)[0]["timestampMs"])
+        feeder.send({"type": "session_end", "sessionId": "s1"})
+        feeder.flush()
+        wait_for(lambda: [e["type"] for e in events(self.sub)] == ["session_start", "session_end"], "it really ends")
+        self.assertEqual(len(synthetic(self.sub)), 2)
+
     def test_a_stop_under_load_keeps_what_was_accepted_and_says_goodbye(self):
         feeder = self.fabric.feeder(self.fabric.socket_of("host-a"))
         self.feed_until_it_ends(feeder)
