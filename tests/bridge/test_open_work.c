@@ -355,7 +355,8 @@ static void nodes_do_not_share_names(void)
     rig *r = rig_create();
     call_begins(r, 1, "c1");
     see_of(r, "b", E1, 1, (weft_event){.type = WEFT_TOOL_CALL_START, .tool_call_start = {"Bash", "c1"}});
-    see_of(r, "b", E1, 2, (weft_event){.type = WEFT_TOOL_CALL_END, .tool_call_end = {"Bash", "c1"}});
+    see_of(r, "b", E1, 2,
+           (weft_event){.type = WEFT_TOOL_CALL_END, .tool_call_end = {.tool_name = "Bash", .call_id = "c1"}});
     CU_ASSERT_EQUAL(stats_of(r).open, 1);
     weft__open_work_over(r->work, "b", E1, "lost", r->now);
     pass(r, GRACE_MS);
