@@ -119,6 +119,10 @@ class Cluster(Fabric):
             return self.urls.get(name, self.url)
         return f"mqtt://{self.hosts.addresses['proxy'] if self.hosts else '127.0.0.1'}:{self.proxy_port}"
 
+    def place(self, name=None):
+        """Options that say where the fabric is, for a host or for this program."""
+        return ["--broker", self.url if name is None else self.url_of(name), "--fabric", self.fabric_name]
+
     def spawn_on(self, host, name, argv, **more):
         return self.spawn(name, argv if self.hosts is None else self.hosts.command(host, argv), **more)
 
@@ -138,8 +142,8 @@ class Cluster(Fabric):
         self.chaos = Chaos(control)
 
     def start_cluster_node(self, name, ready=True, **more):
-        words = ["--broker", self.url_of(name), "--fabric", self.fabric_name, "--node", name, "--stats",
-                 "--drain-timeout", str(DRAIN_S), *self.node_words.get(name, [])]
+        words = [*self.place(name), "--node", name, "--stats", "--drain-timeout", str(DRAIN_S),
+                 *self.node_words.get(name, [])]
         node = self.spawn_on(name, name, [*self.node_prefix.get(name, []), WEFT, "node", *words], **more)
         self.nodes[name] = node
         self.watch.add(name, node.child.pid)
@@ -151,16 +155,16 @@ class Cluster(Fabric):
 
     def start_observer(self, name, *words, hears=True):
         """An observer that hears already."""
-        process = self.spawn_on(name, name, [*self.node_prefix.get(name, []), WEFT, "sub", "--broker", self.url_of(name), "--fabric", self.fabric_name,
-                                             "--json", *words])
+        process = self.spawn_on(name, name, [*self.node_prefix.get(name, []), WEFT, "sub", *self.place(name), "--json",
+                                             *words])
         observer = self.observers[name] = Observer(name, process, self.loads)
         self.watch.add(name, process.child.pid)
         if hears:
             wait_for(lambda: self.hears_marker(observer), f"{name} hears", PATIENCE_S)
 
     def hears_marker(self, observer):
-        self.weft("pub", "--broker", self.url, "--fabric", self.fabric_name, "shutdown_requested", "reason=marker",
-                  "session_id=marker", "agent_id=marker", timeout=PATIENCE_S)
+        self.weft("pub", *self.place(), "shutdown_requested", "reason=marker", "session_id=marker", "agent_id=marker",
+                  timeout=PATIENCE_S)
         observer.read()
         return observer.marked
 
@@ -195,15 +199,14 @@ class Cluster(Fabric):
 
     def wait_beats(self):
         """Until each node has said once more how far its streams are."""
-        asked = self.weft("node", "ls", "--broker", self.url, "--fabric", self.fabric_name, "--wait", "10",
-                          timeout=PATIENCE_S)
+        asked = self.weft("node", "ls", *self.place(), "--wait", "10", timeout=PATIENCE_S)
         if asked.returncode != 0:
             raise Broken(f"weft node ls ended with {asked.returncode}: {asked.stderr.decode()}")
 
     def forget_nodes(self):
         """Leaves nothing at a broker that is not ours."""
         for name in self.names:
-            self.weft("node", "forget", name, "--broker", self.url, "--fabric", self.fabric_name, timeout=PATIENCE_S)
+            self.weft("node", "forget", name, *self.place(), timeout=PATIENCE_S)
 
     # ---- waiting ----
 
@@ -341,7 +344,7 @@ class Cluster(Fabric):
     def account(self):
         """What nodes and observers themselves say became of every event: that it adds up, and that it is what our own
         lists say."""
-        asked = self.weft("account", "--broker", self.url, "--fabric", self.fabric_name, "--wait", str(ACCOUNT_S), "--json",
+        asked = self.weft("account", *self.place(), "--wait", str(ACCOUNT_S), "--json",
                           timeout=2 * ACCOUNT_S + PATIENCE_S)
         if self.books_lost:
             return []
@@ -349,19 +352,22 @@ class Cluster(Fabric):
             return [f"weft account ended with {asked.returncode}: {asked.stderr.decode()}"]
         said = json.loads(asked.stdout)
         rows = said["accounts"]
+        broken = self.compare_account(rows)
+        if asked.returncode != 0:
+            wrong = [row for row in rows if row["state"] not in ("own", "adds up", "one side only")]
+            broken.append(f"the account does not add up (I8): {json.dumps(wrong[:3])}")
+        return broken
+
+    def compare_account(self, rows):
         published, delivered = Counter(), Counter()
         for row in rows:
             if row["state"] == "own":
                 published[row["own"]["node"]] += row["own"]["published"]
             elif "received" in row and row["received"]["node"] in self.publishers and row["listener"]:
                 delivered[row["observer"]] += row["received"].get("delivered", 0)
-        broken = []
-        if asked.returncode != 0:
-            wrong = [row for row in rows if row["state"] not in ("own", "adds up", "one side only")]
-            broken.append(f"the account does not add up (I8): {json.dumps(wrong[:3])}")
-        for name, publisher in self.publishers.items():
-            if published[name] != publisher.accepted.count:
-                broken.append(f"{name} accounts for {published[name]} events, {publisher.accepted.count} were accepted (I8)")
+        accepted = {name: publisher.accepted.count for name, publisher in self.publishers.items()}
+        broken = [f"{name} accounts for {published[name]} events, {count} were accepted (I8)"
+                  for name, count in accepted.items() if published[name] != count]
         handled = sorted(observer.history.handled for observer in self.observers.values())
         if sorted(delivered.values()) != handled:
             broken.append(f"observers account for {sorted(delivered.values())} events, {handled} were handled (I8)")

@@ -118,3 +118,23 @@ def mirrored_brokers(c):
     c.wait_accepted(200)
     c.start_broker()
     c.wait_flow()
+
+
+@fault("broker killed before a new subscriber has heard much", start=False, observers=2, rate=1000, seconds=20)
+def broker_kill_at_first(c):
+    """The nodes were there before the observers: nothing but the first events says where their streams are."""
+    c.start_broker()
+    for name in c.names:
+        c.start_cluster_node(name)
+    c.wait_up(*c.names)
+    for name in c.observer_names:
+        c.start_observer(name)
+    for name in c.names:
+        c.start_publisher(name)
+    c.wait_accepted(5)
+    for _ in range(3):
+        c.broker.kill()
+        c.wait_accepted(300)
+        c.start_broker()
+        c.wait_accepted(20)
+    c.wait_flow()

@@ -94,8 +94,8 @@ class ShiftedClock:
 
 @fault("clock jumps back and forth", quick=True, start=False, observers=2)
 def clock_jumps(c):
-    """Of a publisher and of an observer, against each other; what a broker forgets meanwhile is healed; a life that begins
-    in the past is newer than the one before it all the same."""
+    """Of a publisher and of an observer, against each other; what a broker forgets meanwhile is healed; a life that
+    begins in the past is newer than the one before it all the same."""
     clocks = [ShiftedClock(c, name) for name in ("host-a", "observer-1")]
     c.start()
     for shift_ms in JUMPS_MS:
@@ -116,8 +116,8 @@ def two_of_a_name(c):
     """The clone's coming ends the first, with what it has not got rid of; that comes when it is back."""
     first = c.nodes["host-a"]
     c.hosts.slow("host-a", 64)
-    clone = c.spawn_on("stranger", "clone", [WEFT, "node", "--broker", c.url, "--fabric", c.fabric_name, "--node", "host-a",
-                                             "--state-dir", c.path("clone"), "--socket", c.path("clone.sock")])
+    clone = c.spawn_on("stranger", "clone", [WEFT, "node", *c.place(), "--node", "host-a", "--state-dir",
+                                             c.path("clone"), "--socket", c.path("clone.sock")])
     wait_for(lambda: first.child.poll() is not None, "the first one ends", 60)
     if first.child.returncode != 4:
         raise Broken(f"the first one ended with {first.child.returncode}, not 4: {first.err()[-500:]}")
@@ -136,8 +136,8 @@ HERD = 60
 def thundering_herd(c):
     """As many processes as a small machine bears; the thousand are the simulator's."""
     herd = [c.spawn_on("stranger", f"herd-{index}",
-                       [WEFT, "node", "--broker", c.url, "--fabric", c.fabric_name, "--node", f"herd-{index}", "--state-dir",
-                        c.path("herd"), "--socket", c.path(f"herd-{index}.sock")]) for index in range(HERD)]
+                       [WEFT, "node", *c.place(), "--node", f"herd-{index}", "--state-dir", c.path("herd"), "--socket",
+                        c.path(f"herd-{index}.sock")]) for index in range(HERD)]
     wait_for(lambda: all("broker-connected" in node.err() for node in herd), "the herd is there", 120)
     c.broker.kill()
     for node in herd:

@@ -1,7 +1,7 @@
 """Holds what an observer handled against what publishers were promised.
 
 The checker reads each event once, as it comes, and keeps a few bytes of it, so that a million are no matter. It knows
-nothing of weft but the JSON form of an event: node, epoch, seq, topic, flags, and the number that the publisher gave it.
+nothing of weft but the JSON form of an event: node, epoch, seq, topic, flags, and the number that the publisher gave.
 """
 from array import array
 
@@ -126,8 +126,8 @@ class History:
         return not self.missing(accepted)
 
     def judge(self, accepted, offered, lost_allowed=0):
-        """All that is wrong at the end. `offered`: {node: the highest number ever sent}; up to lost_allowed events may be
-        missing, where losses were reported."""
+        """All that is wrong at the end. `offered`: {node: the highest number ever sent}; up to lost_allowed events may
+        be missing, where losses were reported."""
         for node, seen in self.seen.items():
             for number in range(offered[node] + 1, len(seen)):
                 if seen[number]:

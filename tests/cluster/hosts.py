@@ -1,7 +1,7 @@
 """Hosts that are network namespaces, each with an address on one switch, and what can be done to their network.
 
-The whole of it lives in namespaces of its own (network, mounts, processes): `isolate` begins the program again inside of
-them. When that program ends, however it ends, the kernel ends its processes and takes its hosts, links, rules and
+The whole of it lives in namespaces of its own (network, mounts, processes): `isolate` begins the program again inside
+of them. When that program ends, however it ends, the kernel ends its processes and takes its hosts, links, rules and
 mounts away; nothing outside is ever touched.
 """
 import os

@@ -86,7 +86,7 @@ def flat(c):
     for name in ["host-a", *c.observer_names]:
         samples = c.watch.samples[name]
         early, late = level(samples, began + quarter, began + 2 * quarter), level(samples, began + 3 * quarter, 1e9)
-        c.notes.append(f"{name}: {early[0]:.1f} MB and {early[1]} descriptors in the second quarter, {late[0]:.1f} MB and "
-                       f"{late[1]} in the last")
+        c.notes.append(f"{name}: {early[0]:.1f} MB and {early[1]} descriptors in the second quarter, {late[0]:.1f} MB "
+                       f"and {late[1]} in the last")
         if late[0] > early[0] + GROWTH_MAX_MB or late[1] > early[1] + MORE_DESCRIPTORS_MAX:
             raise Broken(f"it grows (I5): {c.notes[-1]}")

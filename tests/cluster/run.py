@@ -4,9 +4,9 @@
   run.py list            the faults: name, ctest label, seconds, the row of the table of faults
   run.py FAULT…          each in turn
   run.py --broker URL [--seconds N] [--seed N]
-                         a storm against a broker of yours: nodes and observers run here, and are killed, stopped and cut
-                         off; the broker is left alone. Needs no root, no hosts and no Mosquitto. $WEFT_USER and the
-                         like say who we are
+                         a storm against a broker of yours: nodes and observers run here, and are killed, stopped and
+                         cut off; the broker is left alone. Needs no root, no hosts and no Mosquitto. $WEFT_USER and
+                         the like say who we are
 
 Exit status: 0 all held, 1 one did not, 2 usage, 77 skipped: it needs root. $WEFT is the program (weft).
 """
@@ -99,7 +99,7 @@ def main():
         return listed()
     unknown = [name for name in words.faults if name not in FAULTS]
     if unknown or not words.faults:
-        parser.error(f"no fault {', '.join(unknown)}; `list` shows them" if unknown else "which fault? `list` shows them")
+        parser.error((f"no fault {', '.join(unknown)}" if unknown else "which fault?") + "; `list` shows them")
     return run_in_hosts(words.faults)
 
 

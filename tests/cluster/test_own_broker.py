@@ -12,8 +12,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 class OwnBroker(FabricTest):
     def test_all_holds_and_nothing_stays_behind(self):
         self.fabric.start_broker("allow_anonymous true\n")
-        done = subprocess.run([sys.executable, os.path.join(HERE, "run.py"), "--broker", self.fabric.url, "--seconds", "8",
-                               "--seed", "3"], capture_output=True, text=True, timeout=200, check=False)
+        argv = [sys.executable, os.path.join(HERE, "run.py"), "--broker", self.fabric.url, "--seconds", "8", "--seed",
+                "3"]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=200, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("all held", done.stdout)
         left = subprocess.run(["mosquitto_sub", "-p", str(self.fabric.port), "-t", "#", "--retained-only", "-W", "2"],
