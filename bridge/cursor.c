@@ -507,7 +507,7 @@ static void fed_release(weft__node *node)
     free(node);
 }
 
-static void cursor_free(weft_cursor *c)
+void weft__cursor_free(weft_cursor *c)
 {
     forgotten_clear(c);
     round_clear(&c->round);
@@ -580,7 +580,7 @@ weft_status weft__cursor_open_with(weft_bridge *b, const weft_cursor_opts *opts,
     if (st != WEFT_OK) {
         if (reserved)
             weft__cursors_remove(&b->cursors, c);
-        cursor_free(c);
+        weft__cursor_free(c);
         return st;
     }
     *ret = c;
@@ -608,18 +608,28 @@ static void cursor_finish(weft_cursor *c)
         (void)place_store(c, WEFT_OK);
 }
 
-void weft_cursor_close(weft_cursor *c)
+void weft__cursor_end(weft_cursor *c)
 {
-    if (c == NULL)
-        return;
     weft__cursors_remove(&c->bridge->cursors, c);
     atomic_store(&c->stopping, true);
     weft__signal_raise(&c->signal);
     if (c->threaded)
         pthread_join(c->thread, NULL);
     cursor_finish(c);
+    if (c->downlink != NULL)
+        stats_show(c);
+    if (c->effect.close != NULL)
+        c->effect.close(c->effect.user);
+    c->effect.close = NULL;
     weft__signal_raise(&c->bridge->link_signal); /* its topics may be wanted by nobody now */
-    cursor_free(c);
+}
+
+void weft_cursor_close(weft_cursor *c)
+{
+    if (c == NULL)
+        return;
+    weft__cursor_end(c);
+    weft__cursor_free(c);
 }
 
 void weft_cursor_get_stats(weft_cursor *c, weft_cursor_stats *ret)

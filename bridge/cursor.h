@@ -64,6 +64,9 @@ void weft__cursors_connected(weft__cursors *cursors, bool connected);
 /* weft_cursor_open with another effect than a handler's. */
 weft_status weft__cursor_open_with(weft_bridge *b, const weft_cursor_opts *opts, const weft__cursor_effect *effect,
                                    weft_cursor **ret, const char **reason);
+/* The two halves of weft_cursor_close: the place is stored and the figures are the last ones; and freed. */
+void weft__cursor_end(weft_cursor *c);
+void weft__cursor_free(weft_cursor *c);
 /* Takes what has come, hands it on, stores the place; for how many ms it may sleep then. Threads: the cursor's own; of
  * a driven bridge, the creator's. */
 int64_t weft__cursor_turn(weft_cursor *c);

@@ -11,6 +11,7 @@
     X(node)                                                                                                            \
     X(pub)                                                                                                             \
     X(sub)                                                                                                             \
+    X(record)                                                                                                          \
     X(account)                                                                                                         \
     X(ingest)                                                                                                          \
     X(journal)                                                                                                         \

@@ -39,7 +39,12 @@ typedef enum log_level { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARN, LEVEL_ERROR } log_
     X(JOURNAL_RECOVERED, "journal-recovered", INFO)                                                                    \
     X(EPOCH_CHANGED, "epoch-changed", INFO)                                                                            \
     X(CLOCK_SKEW, "clock-skew", WARN)                                                                                  \
-    X(UNACCOUNTED, "unaccounted", ERROR)
+    X(UNACCOUNTED, "unaccounted", ERROR)                                                                               \
+    X(RECORDER_READY, "recorder-ready", INFO)                                                                          \
+    X(RECORDER_AT, "recorder-at", INFO)                                                                                \
+    X(RECORDER_FAILED, "recorder-failed", ERROR)                                                                       \
+    X(RECORDER_RECOVERED, "recorder-recovered", INFO)                                                                  \
+    X(RECORDER_STOPPED, "recorder-stopped", INFO)
 
 typedef enum log_id {
 #define X(name, id, level) LOG_##name,
