@@ -52,9 +52,12 @@ static weft_stream_account own_describe(const weft_bridge *b, const weft__ledger
                                  .lost_unreachable = lost[WEFT_LOST_UNREACHABLE]};
 }
 
-/* Looked at after the ledger, so that nothing seems written that was not published. */
-static size_t published_add(weft_bridge *b, weft_stream_account *rows, size_t count, uint64_t *ret_refused)
+/* Looked at after the ledger, so that nothing seems written that was not published. What was dropped behind the last
+ * event of a stream that is written is in nobody's books but here. */
+static size_t published_add(weft_bridge *b, const weft__ledger_entry *entries, weft_stream_account *rows, size_t count,
+                            uint64_t *ret_refused)
 {
+    size_t known = count;
     weft__published published;
     weft__intake_published(&b->intake, &published);
     *ret_refused = published.refused;
@@ -69,6 +72,7 @@ static size_t published_add(weft_bridge *b, weft_stream_account *rows, size_t co
             rows[count++] =
                 (weft_stream_account){.node = b->node, .epoch = published.epoch, .topic = topic, .own = true};
         rows[i].published = published.events[number];
+        rows[i].unwritten += published.drops[number] - (i < known ? entries[i].counts[WEFT__LEDGER_DROPPED] : 0);
     }
     return count;
 }
@@ -81,8 +85,9 @@ static size_t own_gather(weft_bridge *b, weft_stream_account *rows, uint64_t *re
     size_t count = weft__ledger_list(&b->ledger, entries);
     for (size_t i = 0; i < count; i++)
         rows[i] = own_describe(b, &entries[i]);
+    count = published_add(b, entries, rows, count, ret_refused);
     free(entries);
-    return published_add(b, rows, count, ret_refused);
+    return count;
 }
 
 /* One block: the account, its rows, and the names that they point to. */

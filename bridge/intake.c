@@ -197,6 +197,8 @@ static void room_make_locked(weft__intake *intake, weft_priority up_to, size_t b
             group_unqueue_locked(intake, victim);
             intake->bytes -= group_bytes(victim);
             intake->dropped += victim->count;
+            if (victim->single->id.epoch == intake->epoch)
+                intake->drops[weft_topic_number(weft_event_topic(victim->single))]++;
             victim->next = *dropped;
             *dropped = victim;
         }
@@ -353,7 +355,7 @@ void weft__intake_begin_epoch(weft__intake *intake, uint64_t epoch)
     pthread_mutex_lock(&intake->mutex);
     for (size_t i = 0; i < WEFT_TOPIC_MAX; i++) {
         intake->events_before += intake->events[i];
-        intake->events[i] = 0;
+        intake->events[i] = intake->drops[i] = 0;
     }
     intake->epoch = epoch;
     intake->seq = 0;
@@ -376,6 +378,7 @@ void weft__intake_published(weft__intake *intake, weft__published *ret)
         .epoch = intake->epoch, .all = intake->events_before, .refused = intake->refused, .dropped = intake->dropped};
     for (size_t i = 0; i < WEFT_TOPIC_MAX; i++)
         ret->all += ret->events[i] = intake->events[i];
+    memcpy(ret->drops, intake->drops, sizeof ret->drops);
     pthread_mutex_unlock(&intake->mutex);
 }
 

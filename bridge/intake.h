@@ -44,6 +44,7 @@ typedef struct weft__intake {
     } droppable[WEFT_PRIORITY_CRITICAL + 1];
     uint64_t last_seqs[WEFT_TOPIC_MAX];         /* assigned in this epoch, by the number of their topic … */
     uint64_t events[WEFT_TOPIC_MAX];            /* … and how many */
+    uint64_t drops[WEFT_TOPIC_MAX];             /* … of which dropped to make room */
     uint64_t events_before;                     /* accepted since init, in epochs before */
     size_t bytes;                               /* of queued events, and of taken groups until they are freed */
     size_t max_bytes;                           /* const after init */
@@ -96,6 +97,7 @@ uint64_t weft__intake_dropped(weft__intake *intake);
 typedef struct weft__published {
     uint64_t epoch;
     uint64_t events[WEFT_TOPIC_MAX]; /* in this epoch */
+    uint64_t drops[WEFT_TOPIC_MAX];  /* of these, dropped to make room */
     uint64_t all;                    /* since init */
     uint64_t refused;
     uint64_t dropped;

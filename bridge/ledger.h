@@ -23,6 +23,7 @@ typedef enum weft__ledger_column {
     WEFT__LEDGER_ACKED,
     WEFT__LEDGER_REPLAYED,
     WEFT__LEDGER_UNWRITTEN, /* published, but the journal failed until the stop */
+    WEFT__LEDGER_DROPPED,   /* of those lost: dropped before they were written */
     WEFT__LEDGER_LOST,      /* given up before they were sent, for the reason that is 0; the other reasons follow */
     WEFT__LEDGER_COLUMNS = WEFT__LEDGER_LOST + WEFT_LOST_UNREACHABLE + 1,
 } weft__ledger_column;

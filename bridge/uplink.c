@@ -142,8 +142,10 @@ static bool row_fits_locked(const weft__uplink *u, size_t length)
 static void row_book_written(weft__uplink *u, const weft__journal_row *meta)
 {
     weft__ledger_written(u->ledger, meta->epoch, meta->topic, meta->last_seq, meta->event_count + meta->lost_before);
-    if (meta->lost_before > 0)
+    if (meta->lost_before > 0) {
         weft__ledger_lose(u->ledger, meta->epoch, meta->topic, WEFT_LOST_OVERFLOW, meta->lost_before);
+        weft__ledger_add(u->ledger, meta->epoch, meta->topic, WEFT__LEDGER_DROPPED, meta->lost_before);
+    }
 }
 
 void weft__uplink_push(weft__uplink *u, weft__journal_row *rows, size_t count)

@@ -134,10 +134,11 @@ static account_state pair_state(const weft_stream_account *own, const weft_strea
         return state;
     if (own->published == 0) /* begun by a version that did not count */
         return ACCOUNT_ALONE;
-    bool at_rest = own->pending == 0 && own->last_seq == r->last_seq && own->published == r->published;
+    uint64_t written = own->published - own->unwritten;
+    bool at_rest = own->pending == 0 && own->last_seq == r->last_seq && written == r->published;
     if (state == ACCOUNT_UNDER_WAY || !at_rest)
         return ACCOUNT_UNDER_WAY;
-    return own->published == r->before + r->delivered + weft_stream_account_lost(r) ? ACCOUNT_ADDS_UP : ACCOUNT_DIFFERS;
+    return written == r->before + r->delivered + weft_stream_account_lost(r) ? ACCOUNT_ADDS_UP : ACCOUNT_DIFFERS;
 }
 
 typedef struct comparing {

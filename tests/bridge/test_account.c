@@ -229,7 +229,8 @@ static void adds_up_through_lives_and_faults(void)
     snprintf(a->journal, sizeof a->journal, "%s/a.db", dir);
     host_count(b, &handled, WEFT_ORIGIN_REMOTE);
     host_count(a, &published, WEFT_ORIGIN_LOCAL);
-    CU_ASSERT_EQUAL_FATAL(host_open(b, NULL), WEFT_OK);
+    weft_bridge_opts impatient = {.hold_ms = 1}; /* so that some heal late, out of order */
+    CU_ASSERT_EQUAL_FATAL(host_open(b, &impatient), WEFT_OK);
     CU_ASSERT_EQUAL_FATAL(weft_bridge_wait_ready(b->bridge, READY_MS), WEFT_OK);
     CU_ASSERT_EQUAL_FATAL(host_open(a, NULL), WEFT_OK);
     uint64_t random = 20 * UINT64_C(0x9E3779B97F4A7C15) | 1;

@@ -110,6 +110,38 @@ static void dropped_events_are_reported_lost_with_their_number(void)
     world_close(&w);
 }
 
+/* Nothing of the stream comes after them that could tell of it: the account does. */
+static void dropped_events_at_the_end_of_a_stream_are_in_the_account(void)
+{
+    static const weft_backpressure policies[] = {
+        {.topics = WEFT_TOPIC_TOOL | WEFT_TOPIC_COST, .when_full = WEFT_WHEN_FULL_DROP_OLDEST}};
+    world w;
+    weft_account *account;
+    world_open(&w, &(weft_bridge_opts){.intake_max_bytes = 20000, .backpressure = policies, .backpressure_count = 1});
+    CU_ASSERT_EQUAL(publish_tool(w.hosts[A]), WEFT_OK);
+    turns_give(&w, 50);
+    w.held[A] = slow_disk;
+    for (int i = 0; i < 5; i++)
+        CU_ASSERT_EQUAL(publish_tool(w.hosts[A]), WEFT_OK);
+    publish_range(w.hosts[A], 1, 500); /* they push all five out, and some of their own */
+    w.held[A] = 0;
+    turns_give(&w, 50);
+    CU_ASSERT_EQUAL_FATAL(weft_bridge_account(w.hosts[A]->bridge, &account), WEFT_OK);
+    size_t seen = 0;
+    for (size_t i = 0; i < account->stream_count; i++) {
+        const weft_stream_account *row = &account->streams[i];
+        if (!row->own)
+            continue;
+        seen++;
+        CU_ASSERT_EQUAL(row->published, row->topic == WEFT_TOPIC_TOOL ? 6 : 500);
+        CU_ASSERT_EQUAL(row->unwritten, row->topic == WEFT_TOPIC_TOOL ? 5 : 0);
+        CU_ASSERT_EQUAL(row->published, row->written + row->unwritten);
+    }
+    CU_ASSERT_EQUAL(seen, 2);
+    weft_account_free(account);
+    world_close(&w);
+}
+
 static void a_slow_handler_holds_up_only_its_host(void)
 {
     world w;
@@ -169,5 +201,6 @@ static void a_frozen_broker_holds_up_no_local_handler(void)
 
 SUITE(bridge_backpressure, CASE(a_slow_disk_holds_up_only_what_is_published_there),
       CASE(at_the_bound_publishes_are_refused_and_nothing_is_lost),
-      CASE(dropped_events_are_reported_lost_with_their_number), CASE(a_slow_handler_holds_up_only_its_host),
+      CASE(dropped_events_are_reported_lost_with_their_number),
+      CASE(dropped_events_at_the_end_of_a_stream_are_in_the_account), CASE(a_slow_handler_holds_up_only_its_host),
       CASE(a_peer_that_misses_everything_holds_up_nobody), CASE(a_frozen_broker_holds_up_no_local_handler))

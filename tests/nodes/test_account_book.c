@@ -87,6 +87,15 @@ static void differs_only_when_everything_has_settled(void)
     account_book_clear(&book);
 }
 
+static void what_was_never_written_is_nobody_s_to_have(void)
+{
+    weft_stream_account own = own_row("a", 9, 30), received = received_row("a", 7, 30, 7);
+    own.unwritten = 2;
+    both_taken(&own, &received);
+    CU_ASSERT_EQUAL(sums().by_state[ACCOUNT_ADDS_UP], 1);
+    account_book_clear(&book);
+}
+
 static void who_does_not_listen_is_no_side(void)
 {
     weft_stream_account own = own_row("a", 9, 30), received = received_row("a", 0, 0, 0);
@@ -186,6 +195,7 @@ static void prints_json_that_can_be_read(void)
 }
 
 SUITE(nodes_account_book, CASE(adds_up_when_both_sides_say_the_same), CASE(differs_only_when_everything_has_settled),
-      CASE(who_does_not_listen_is_no_side), CASE(a_stream_whose_publisher_is_away_cannot_be_compared),
-      CASE(takes_parts_in_any_number_and_twice), CASE(shows_only_what_concerns_the_nodes_asked_for),
-      CASE(says_in_the_last_line_what_it_comes_to), CASE(prints_json_that_can_be_read))
+      CASE(what_was_never_written_is_nobody_s_to_have), CASE(who_does_not_listen_is_no_side),
+      CASE(a_stream_whose_publisher_is_away_cannot_be_compared), CASE(takes_parts_in_any_number_and_twice),
+      CASE(shows_only_what_concerns_the_nodes_asked_for), CASE(says_in_the_last_line_what_it_comes_to),
+      CASE(prints_json_that_can_be_read))

@@ -33,7 +33,7 @@ enum { WEFT_LOST_REASON_COUNT = WEFT_LOST_UNREACHABLE + 1 };
     X(resent)           /* own: again, or by a later life than wrote them */                                           \
     X(acknowledged)     /* own: by the broker */                                                                       \
     X(replayed)         /* own: sent again because somebody had missed them */                                         \
-    X(unwritten)        /* own: accepted, but the journal failed until the stop */                                     \
+    X(unwritten)        /* own: accepted, but dropped to make room, or the journal failed until the stop */            \
     X(pending)          /* own: written, not acknowledged */                                                           \
     X(baseline)         /* a seq: what lies before is not ours to have */                                              \
     X(before)           /* published before the baseline */                                                            \
