@@ -257,7 +257,7 @@ static weft_status connection_tune(weft__journal *j)
     return weft__journal_result(j, rc);
 }
 
-static weft_status checkpointer_open(weft__journal *j)
+static weft_status checkpointer_open(weft__journal *j, bool unclean)
 {
     int rc = sqlite3_open_v2(j->path, &j->checkpointer, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, j->disk->vfs);
     /* The read makes the connection see that the file has a WAL. */
@@ -272,7 +272,11 @@ static weft_status checkpointer_open(weft__journal *j)
     const char *wal = sqlite3_filename_wal(sqlite3_db_filename(j->db, "main"));
     int error = j->disk->open(j->disk->user, wal, &j->wal);
     atomic_fetch_add(&j->commits, 1); /* what a killed process left in the WAL is not known to be on disk */
-    return error == 0 ? weft__journal_file_sync_names(j->disk, j->path) : weft__journal_errno_status(error);
+    if (error != 0)
+        return weft__journal_errno_status(error);
+    if (unclean)
+        weft__journal_sync_distrust(j);
+    return weft__journal_file_sync_names(j->disk, j->path);
 }
 
 static weft_status database_open(weft__journal *j, bool check, const char **reason)
@@ -294,7 +298,7 @@ static weft_status database_open(weft__journal *j, bool check, const char **reas
         st = statements_prepare(j);
     if (st == WEFT_OK)
         st = weft__streams_load(j);
-    return st == WEFT_OK && j->path != NULL ? checkpointer_open(j) : st;
+    return st == WEFT_OK && j->path != NULL ? checkpointer_open(j, check) : st;
 }
 
 weft_status weft__journal_db_open(weft__journal *j, bool check, const char **reason)

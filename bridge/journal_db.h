@@ -181,6 +181,12 @@ weft_status weft__streams_store(weft__journal *j);
 void weft__streams_committed(weft__journal *j);
 void weft__streams_rolled_back(weft__journal *j);
 
+/* ---- journal_sync.c ---- */
+
+/* The last user left a WAL: a sync of it may have failed, of which the kernel tells nobody again. Moves it into the
+ * database now, or else at the first sync. */
+void weft__journal_sync_distrust(weft__journal *j);
+
 /* ---- journal_feed.c ---- */
 
 /* Inside a transaction. */

@@ -12,7 +12,7 @@
  *
  * After a failed fdatasync the kernel may count pages as clean that it never wrote, and a second call would say OK. The
  * content is still in its cache: from there an emptying checkpoint brings it into the database, and only that ends the
- * failure. */
+ * failure. What a killed process left in the WAL is treated the same: nobody knows whether a sync of it had failed. */
 #include "bridge/journal_db.h"
 
 #include <sqlite3.h>
@@ -86,6 +86,11 @@ static weft_status sync_repair(weft__journal *j)
     weft_status st = weft__journal_status(j->checkpointer, wal_empty(j, SQLITE_CHECKPOINT_TRUNCATE));
     (void)pthread_mutex_unlock(&j->checkpoint_lock);
     return st;
+}
+
+void weft__journal_sync_distrust(weft__journal *j)
+{
+    j->sync_failed = sync_repair(j) != WEFT_OK;
 }
 
 weft_status weft__journal_sync(weft__journal *j)
