@@ -125,7 +125,7 @@ def hostile_bytes(c):
     c.notes.append(f"{sent} hostile messages")
 
 
-@fault("an event of 10 MB", quick=True)
+@fault("an event of 10 MB")
 def over_the_line(c):
     """Refused at the socket with the reason; nothing else suffers."""
     feeder = c.feeder(c.socket_of("host-a"))

@@ -30,7 +30,7 @@ def stopped_subscriber(c):
     c.wait_flow()
 
 
-@fault("a node stands still: it is a subscriber and a publisher", quick=True, seconds=20)
+@fault("a node stands still: it is a subscriber and a publisher", seconds=20)
 def stopped_node(c):
     c.nodes["host-a"].signal(signal.SIGSTOP)
     c.wait_said("host-b", "host-a is down: ")
