@@ -120,10 +120,8 @@ void weft__bridge_send_tap(weft_bridge *b, const char *topic, uint8_t *payload, 
 weft_status weft__bridge_live_encode(weft_bridge *b, weft__live_status status, const weft__position *previous,
                                      size_t previous_count, uint8_t **ret, size_t *ret_bytes)
 {
-    int64_t now = weft_clock_wall_ms(b->clock), born = 0;
-    bool birth = status == WEFT__LIVE_BIRTH;
-    if (birth && atomic_compare_exchange_strong(&b->born_ms, &born, now))
-        born = now;
+    int64_t now = weft_clock_wall_ms(b->clock), born = atomic_load(&b->born_ms);
+    int64_t age = born != 0 ? weft__bridge_mono_ms(b) - born : 0; /* whatever the clock was set to meanwhile */
     weft__live live = {.node = b->node,
                        .epoch = atomic_load(&b->epoch),
                        .status = status,
@@ -132,7 +130,7 @@ weft_status weft__bridge_live_encode(weft_bridge *b, weft__live_status status, c
                        .timestamp_ms = now,
                        .instance = b->instance,
                        .version = WEFT_VERSION,
-                       .born_ms = born};
+                       .born_ms = status == WEFT__LIVE_BIRTH ? now - age : 0};
     return weft__live_encode(&live, ret, ret_bytes);
 }
 

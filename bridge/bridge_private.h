@@ -202,6 +202,7 @@ struct weft_bridge {
     /* downlink thread */
     weft__downlink *downlink;
     uint32_t topics_followed; /* of downlink_topics */
+    int64_t topics_told_ms;   /* taken from downlink_told_ms, and not used yet */
     int64_t ticked_ms;
     weft__node *reading; /* taken from inbound, and not read yet */
     weft__node *spares;  /* deliveries made before they are needed; see weft__downlink_ops.room */
@@ -239,8 +240,9 @@ struct weft_bridge {
     weft__denials denials;
     _Atomic uint32_t interest; /* topics that local subscriptions want */
     _Atomic uint64_t epoch;
-    _Atomic int64_t born_ms;          /* when the epoch's birth was encoded first; 0: not yet */
+    _Atomic int64_t born_ms;          /* monotonic: when the epoch's birth was first published; 0: not yet */
     _Atomic uint32_t downlink_topics; /* what the link thread subscribes, said before it does */
+    _Atomic int64_t downlink_told_ms; /* when that was said that has not been followed yet; 0: nothing */
     atomic_bool downlink_connected;   /* there is a fresh connection */
     atomic_bool downlink_up;          /* there is a connection */
     atomic_bool own_live_wrong;       /* what is retained under our name is not our birth */

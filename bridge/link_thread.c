@@ -147,6 +147,13 @@ static void control_note(weft_bridge *b, int token, const char *topic)
     b->wire.control_in_flight++;
 }
 
+static void birth_note(weft_bridge *b, int token, const char *topic)
+{
+    int64_t unborn = 0;
+    (void)atomic_compare_exchange_strong(&b->born_ms, &unborn, weft__bridge_mono_ms(b));
+    control_note(b, token, topic);
+}
+
 static weft_status birth_publish(weft_bridge *b)
 {
     char topic[WEFT__TOPIC_MAX_BYTES];
@@ -158,7 +165,7 @@ static weft_status birth_publish(weft_bridge *b)
     if (st == WEFT_OK)
         st = b->link_ops->publish(b->link, topic, birth.data, birth.length, 1, true, &token);
     if (st == WEFT_OK)
-        control_note(b, token, topic);
+        birth_note(b, token, topic);
     free((void *)birth.data);
     if (st == WEFT_OK)
         (void)weft__bridge_call(b, weft__journal_thread_show_state, NULL);
@@ -237,13 +244,23 @@ static uint32_t topics_denied(const weft_bridge *b)
     return b->wire.waiting & WEFT__SUBJECT_TOPICS_MASK;
 }
 
+/* The downlink may look much later: what is born meanwhile is younger than the wish. */
+static void downlink_tell(weft_bridge *b, uint32_t topics)
+{
+    int64_t untold = 0;
+    if (topics == atomic_load(&b->downlink_topics))
+        return;
+    (void)atomic_compare_exchange_strong(&b->downlink_told_ms, &untold, weft__bridge_mono_ms(b));
+    atomic_store(&b->downlink_topics, topics);
+}
+
 /* The downlink hears of topics before they are subscribed, and that those which were denied are none of its business.
  */
 static weft_status topics_follow(weft_bridge *b, uint32_t wanted)
 {
-    atomic_store(&b->downlink_topics, wanted & ~topics_denied(b));
+    downlink_tell(b, wanted & ~topics_denied(b));
     weft_status st = subscribe_topics(b, wanted);
-    atomic_store(&b->downlink_topics, wanted & ~topics_denied(b));
+    downlink_tell(b, wanted & ~topics_denied(b));
     return st;
 }
 
@@ -274,7 +291,7 @@ static weft_status connect_steps(weft_bridge *b, const char **reason)
     uint32_t wanted = weft__bridge_topics(b);
     atomic_store(&b->cursors.lives_wanted, false);
     /* Before the births come in: they are taken for the topics that are wanted then. */
-    atomic_store(&b->downlink_topics, wanted & ~topics_denied(b));
+    downlink_tell(b, wanted & ~topics_denied(b));
     atomic_store(&b->downlink_up, true);
     atomic_store(&b->downlink_connected, true);
     st = subscribe_fixed(b, UINT32_MAX);
