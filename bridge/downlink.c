@@ -624,30 +624,42 @@ static bool epoch_is_too_old(const weft__downlink *d, const weft__live *live, ui
     return d->opts.since_ms > WEFT__SKEW_MS && next < (uint64_t)(d->opts.since_ms - WEFT__SKEW_MS);
 }
 
-/* Where a stream of an earlier life ends. A life that we saw nothing of is ours if it began after we began to listen:
- * it is younger than one we know, or we saw its birth. `known` is what was known before this birth. */
-static void position_take(weft__downlink *d, const weft__peer *known, const weft__live *live, const weft__position *p,
-                          int64_t now_ms, int64_t grace_ms)
+/* Whether an epoch that we saw nothing of began after we began to want a topic: it is younger than one we know, or its
+ * number says so, which is the time it began at by the node's own clock, or later. */
+static bool epoch_is_ours(const weft__downlink *d, const weft__peer *known, const weft__live *live,
+                          const weft__position *p, bool known_before, int64_t now_ms)
 {
+    weft__moment wanted = d->wanted[weft_topic_number(p->topic)];
+    int64_t age_ms = live->timestamp_ms > 0 ? live->timestamp_ms - (int64_t)p->epoch : INT64_MAX / 2;
+    return weft__peer_born_after(known, p->epoch, wanted) ||
+           (!known_before && !weft__peer_born_by(known, p->epoch, wanted) &&
+            now_ms - age_ms >= wanted.ms - WEFT__SKEW_MS);
+}
+
+/* Where a stream of an earlier life ends. `known` is what was known before this birth. */
+static void position_take(weft__downlink *d, const weft__peer *known, const weft__live *live, const weft__position *p,
+                          bool known_before, int64_t now_ms)
+{
+    int64_t grace_ms = known_before && d->opts.since_ms != 0 ? 0 : BACKLOG_GRACE_MS;
     weft__stream *s = stream_find(d, live->node, p->epoch, p->topic);
     bool ours = s != NULL;
     if (!ours && d->opts.since_ms != 0)
         ours = !epoch_is_too_old(d, live, p->epoch);
     else if (!ours)
-        ours = weft__peer_born_after(known, p->epoch, d->wanted[weft_topic_number(p->topic)]);
+        ours = epoch_is_ours(d, known, live, p, known_before, now_ms);
     if (!ours || (s = stream_add(d, live->node, p->epoch, p->topic)) == NULL)
         return;
     weft__stream_tell(s, p->last_seq, p->events);
     weft__stream_suspect(s, p->last_seq, now_ms, grace_ms);
 }
 
-static void previous_take(weft__downlink *d, const weft__peer *known, const weft__live *live, int64_t now_ms,
-                          int64_t grace_ms)
+static void previous_take(weft__downlink *d, const weft__peer *known, const weft__live *live, bool known_before,
+                          int64_t now_ms)
 {
     for (size_t i = 0; i < live->previous_count; i++) {
         const weft__position *p = &live->previous[i];
         if ((d->interest & (uint32_t)p->topic) && p->last_seq != 0)
-            position_take(d, known, live, p, now_ms, grace_ms);
+            position_take(d, known, live, p, known_before, now_ms);
     }
 }
 
@@ -701,7 +713,7 @@ static void live_take(weft__downlink *d, weft__peer *peer, const weft__live *liv
     }
     weft__moment seen = birth_moment(d, live, known_before, now_ms);
     weft__lives_born(&d->lives, peer, live, origin == WEFT__LIVE_FRESH, seen, now_ms);
-    previous_take(d, &known, live, now_ms, known_before && d->opts.since_ms != 0 ? 0 : BACKLOG_GRACE_MS);
+    previous_take(d, &known, live, known_before, now_ms);
     if (d->opts.since_ms != 0)
         present_want(d, live);
     streams_retry(d, peer->node, live->epoch > known.epoch, now_ms);

@@ -180,12 +180,46 @@ static void streams_take_turns_in_asking(void)
     rig_destroy(r);
 }
 
+/* A birth, sent at `sent_ms` of a's clock, that names a life which nobody here has seen. */
+static void birth_after_unseen(rig *r, uint64_t unseen, int64_t sent_ms)
+{
+    weft__position previous = {unseen, WEFT_TOPIC_COST, 7, 0};
+    weft__live m = {.node = "a",
+                    .epoch = unseen + 100,
+                    .status = WEFT__LIVE_BIRTH,
+                    .previous = &previous,
+                    .previous_count = 1,
+                    .timestamp_ms = sent_ms};
+    uint8_t *bytes;
+    size_t length;
+    CU_ASSERT_EQUAL_FATAL(weft__live_encode(&m, &bytes, &length), WEFT_OK);
+    weft__downlink_live(r->downlink, "a", bytes, length, WEFT__LIVE_FRESH, r->now);
+    free(bytes);
+    pass(r, 2000);
+}
+
+static void a_life_that_nobody_saw_is_ours_if_it_began_after_us(void)
+{
+    enum { BEGAN = 5000000 };
+    rig *r = rig_create(WEFT_TOPIC_COST);
+    pass(r, 20000);
+    birth_after_unseen(r, BEGAN, BEGAN + 10000);
+    CU_ASSERT_EQUAL_FATAL(r->ask_count, 1);
+    CU_ASSERT_TRUE(r->ask.epoch == BEGAN && r->ask.from == 1 && r->ask.to == 7);
+    rig_destroy(r);
+    r = rig_create(WEFT_TOPIC_COST);
+    pass(r, 20000);
+    birth_after_unseen(r, BEGAN, BEGAN + 30000);
+    CU_ASSERT_EQUAL(r->ask_count, 0);
+    rig_destroy(r);
+}
+
 SUITE(bridge_downlink_baseline, CASE(a_first_message_that_is_lost_is_missed),
       CASE(a_message_that_the_beat_overtook_is_not_thrown_away),
       CASE(a_stream_that_says_nothing_more_is_not_asked_about), CASE(what_a_second_beat_adds_is_missed),
       CASE(a_guessed_baseline_gives_way_to_the_first_message),
       CASE(a_life_older_than_us_owes_us_nothing_also_if_the_broker_forgot_it),
       CASE(a_life_younger_than_us_owes_us_everything_also_if_we_missed_its_birth),
-      CASE(holes_of_a_node_that_is_away_wait_for_it),
+      CASE(a_life_that_nobody_saw_is_ours_if_it_began_after_us), CASE(holes_of_a_node_that_is_away_wait_for_it),
       CASE(questions_to_one_that_does_not_answer_come_often_enough_to_heal_within_a_minute),
       CASE(streams_take_turns_in_asking))
