@@ -194,7 +194,8 @@ static void stream_drop(weft__downlink *d, weft__stream **at)
 static bool stream_is_over(const weft__downlink *d, const weft__stream *s)
 {
     const weft__peer *peer = weft__peers_find(&d->lives.peers, s->node);
-    bool open = s->holes.count > 0 || s->held_count > 0 || s->suspected > s->high || s->ask.request != 0;
+    bool open = s->holes.count > 0 || s->held_count > 0 || s->suspected > s->high || s->suspected_later > s->high ||
+                s->ask.request != 0;
     return !open && (peer == NULL || !weft__peer_is_up(peer) || peer->epoch != s->epoch);
 }
 

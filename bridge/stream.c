@@ -283,10 +283,21 @@ void weft__stream_reach(weft__stream *s, uint64_t seq, int64_t now_ms, uint32_t 
 void weft__stream_suspect(weft__stream *s, uint64_t seq, int64_t now_ms, int64_t grace_ms)
 {
     bool open = s->suspected > s->high; /* a later one waits until this one is settled: it may merely be under way */
-    if (seq <= s->high || open)
-        return;
-    s->suspected = seq;
-    s->suspected_ms = now_ms + grace_ms;
+    if (seq > s->high && !open) {
+        s->suspected = seq;
+        s->suspected_ms = now_ms + grace_ms;
+    } else if (open && seq > s->suspected && seq > s->suspected_later) {
+        s->suspected_later = seq;
+        s->suspected_later_ms = now_ms + grace_ms;
+    }
+}
+
+/* The end of one suspicion is the beginning of the next. */
+static void suspicion_end(weft__stream *s)
+{
+    s->suspected = s->suspected_later > s->high ? s->suspected_later : 0;
+    s->suspected_ms = s->suspected_later_ms;
+    s->suspected_later = 0;
 }
 
 void weft__stream_settled(const weft__stream *s, uint64_t *ret_high, size_t *ret_holes)
@@ -324,7 +335,7 @@ void weft__stream_tick(weft__stream *s, int64_t now_ms, uint32_t hold_ms, const 
 {
     if (s->suspected != 0 && now_ms >= s->suspected_ms) {
         weft__stream_reach(s, s->suspected, now_ms, hold_ms, ops);
-        s->suspected = 0;
+        suspicion_end(s);
     }
     if (s->hold_until_ms != 0 && now_ms >= s->hold_until_ms) {
         s->unshown = true;

@@ -72,6 +72,8 @@ typedef struct weft__stream {
     size_t held_capacity;
     uint64_t suspected; /* a beat or a birth told of this seq; 0: nothing open */
     int64_t suspected_ms;
+    uint64_t suspected_later; /* was told of while another suspicion was open; 0: nothing */
+    int64_t suspected_later_ms;
     weft__ask ask;
     uint32_t ask_failures;
     int64_t ask_after_ms;

@@ -211,6 +211,24 @@ static void a_suspicion_becomes_a_gap_only_when_its_time_is_up(void)
     record_destroy(r);
 }
 
+/* A birth tells only once where an earlier life ended. */
+static void what_is_told_during_a_suspicion_is_suspected_after_it(void)
+{
+    record *r = record_create(0);
+    take(r, 0, 2, 1, 0);
+    weft__stream_suspect(r->stream, 3, 0, 500);
+    weft__stream_suspect(r->stream, 5, 100, 1500);
+    weft__stream_tick(r->stream, 500, HOLD_MS, &r->ops);
+    CU_ASSERT_EQUAL(r->stream->high, 3);
+    weft__stream_tick(r->stream, 1599, HOLD_MS, &r->ops);
+    CU_ASSERT_EQUAL(r->stream->high, 3);
+    weft__stream_tick(r->stream, 1600, HOLD_MS, &r->ops);
+    CU_ASSERT_EQUAL(r->stream->high, 5);
+    weft__stream_tick(r->stream, 5000, HOLD_MS, &r->ops);
+    CU_ASSERT_EQUAL(r->stream->suspected, 0);
+    record_destroy(r);
+}
+
 static void more_holes_than_the_bound_give_up_the_oldest(void)
 {
     record *r = record_create(0);
@@ -356,7 +374,8 @@ SUITE(bridge_stream, CASE(delivers_in_order_and_drops_repeats), CASE(holds_back_
       CASE(a_settled_range_that_does_not_exist_releases_what_waits), CASE(reports_what_is_lost_with_its_reason),
       CASE(a_hold_without_events_ends_quietly), CASE(only_what_is_missing_is_reported_lost_and_once),
       CASE(what_heals_into_an_overfull_hold_is_marked_late), CASE(a_suspicion_becomes_a_gap_only_when_its_time_is_up),
-      CASE(more_holes_than_the_bound_give_up_the_oldest), CASE(an_overfull_hold_lets_everything_go),
-      CASE(every_event_once_whatever_the_order), CASE(the_account_is_held_against_what_the_publisher_tells),
-      CASE(the_account_waits_for_a_quiet_moment), CASE(what_was_published_before_is_fixed_at_the_first_quiet_moment),
+      CASE(what_is_told_during_a_suspicion_is_suspected_after_it), CASE(more_holes_than_the_bound_give_up_the_oldest),
+      CASE(an_overfull_hold_lets_everything_go), CASE(every_event_once_whatever_the_order),
+      CASE(the_account_is_held_against_what_the_publisher_tells), CASE(the_account_waits_for_a_quiet_moment),
+      CASE(what_was_published_before_is_fixed_at_the_first_quiet_moment),
       CASE(the_number_of_events_in_a_lost_range_is_known_at_the_next_quiet_moment))
