@@ -625,16 +625,22 @@ static bool epoch_is_too_old(const weft__downlink *d, const weft__live *live, ui
     return d->opts.since_ms > WEFT__SKEW_MS && next < (uint64_t)(d->opts.since_ms - WEFT__SKEW_MS);
 }
 
-/* Whether an epoch that we saw nothing of began after we began to want a topic: it is younger than one we know, or its
- * number says so, which is the time it began at by the node's own clock, or later. */
+/* Whether an epoch began after we began to want a topic, as its number says, which is the time it began at by the
+ * node's own clock, or later; sent_ms is what that clock says now. */
+static bool epoch_is_younger(const weft__downlink *d, weft_topic topic, uint64_t epoch, int64_t sent_ms, int64_t now_ms)
+{
+    int64_t age_ms = sent_ms - (int64_t)epoch;
+    return sent_ms > 0 && now_ms - age_ms >= d->wanted[weft_topic_number(topic)].ms - WEFT__SKEW_MS;
+}
+
+/* Whether an epoch that we saw nothing of began after we began to want a topic. */
 static bool epoch_is_ours(const weft__downlink *d, const weft__peer *known, const weft__live *live,
                           const weft__position *p, bool known_before, int64_t now_ms)
 {
     weft__moment wanted = d->wanted[weft_topic_number(p->topic)];
-    int64_t age_ms = live->timestamp_ms > 0 ? live->timestamp_ms - (int64_t)p->epoch : INT64_MAX / 2;
     return weft__peer_born_after(known, p->epoch, wanted) ||
            (!known_before && !weft__peer_born_by(known, p->epoch, wanted) &&
-            now_ms - age_ms >= wanted.ms - WEFT__SKEW_MS);
+            epoch_is_younger(d, p->topic, p->epoch, live->timestamp_ms, now_ms));
 }
 
 /* Where a stream of an earlier life ends. `known` is what was known before this birth. */
@@ -748,8 +754,8 @@ weft_status weft__downlink_live(weft__downlink *d, const char *sender, const uin
     return st;
 }
 
-/* A topic that the beat does not name has sent nothing yet: a baseline that is sure. */
-static void beat_take_topic(weft__downlink *d, const weft__beat *beat, weft_topic topic, int64_t now_ms)
+/* A topic that the beat does not name has sent nothing yet: a baseline that is sure. `born`: its birth is known. */
+static void beat_take_topic(weft__downlink *d, const weft__beat *beat, weft_topic topic, bool born, int64_t now_ms)
 {
     weft__position at = {0};
     for (size_t i = 0; i < beat->stream_count; i++)
@@ -758,10 +764,12 @@ static void beat_take_topic(weft__downlink *d, const weft__beat *beat, weft_topi
     weft__stream *s = stream_add(d, beat->node, beat->epoch, topic);
     if (s == NULL)
         return;
+    bool younger =
+        born ? !stream_was_before_us(d, s) : epoch_is_younger(d, topic, beat->epoch, beat->timestamp_ms, now_ms);
     weft__stream_tell(s, at.last_seq, at.events);
     if (at.last_seq == 0)
         weft__stream_base(s, 0);
-    else if (s->based || s->capped || d->opts.since_ms != 0 || !stream_was_before_us(d, s))
+    else if (s->based || s->capped || d->opts.since_ms != 0 || younger)
         weft__stream_suspect(s, at.last_seq, now_ms, SUSPECT_GRACE_MS);
     else
         weft__stream_cap(s, at.last_seq);
@@ -795,10 +803,11 @@ void weft__downlink_beat(weft__downlink *d, const char *sender, const uint8_t *b
         weft__lives_beat(&d->lives, peer, beat, now_ms);
     if (ours)
         beat_take_earlier(d, beat);
-    if (ours && peer != NULL && peer->birth_count > 0 && peer->epoch == beat->epoch)
+    bool born = peer != NULL && peer->birth_count > 0 && peer->epoch == beat->epoch; /* or the broker dropped it */
+    if (ours && (peer == NULL || peer->epoch <= beat->epoch))
         for (unsigned number = 0; number < WEFT_TOPIC_MAX; number++)
             if (d->interest & (uint32_t)weft_topic_from_number(number))
-                beat_take_topic(d, beat, weft_topic_from_number(number), now_ms);
+                beat_take_topic(d, beat, weft_topic_from_number(number), born, now_ms);
     free(beat);
 }
 

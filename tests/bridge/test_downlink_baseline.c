@@ -198,6 +198,39 @@ static void birth_after_unseen(rig *r, uint64_t unseen, int64_t sent_ms)
     pass(r, 2000);
 }
 
+/* A beat of a life whose birth the broker dropped, sent at `sent_ms` of a's clock. */
+static void beat_of_unborn(rig *r, uint64_t epoch, uint64_t last, int64_t sent_ms)
+{
+    weft__position position = {epoch, WEFT_TOPIC_COST, last, 0};
+    weft__beat m = {.node = "a", .epoch = epoch, .streams = &position, .stream_count = 1, .timestamp_ms = sent_ms};
+    uint8_t *bytes;
+    size_t length;
+    CU_ASSERT_EQUAL_FATAL(weft__beat_encode(&m, &bytes, &length), WEFT_OK);
+    weft__downlink_beat(r->downlink, "a", bytes, length, r->now);
+    free(bytes);
+    pass(r, 1000);
+}
+
+static void beats_count_also_if_the_birth_never_came(void)
+{
+    enum { BEGAN = 5000000 };
+    rig *r = rig_create(WEFT_TOPIC_COST);
+    pass(r, 20000);
+    batch(r, BEGAN, 0, 3);
+    beat_of_unborn(r, BEGAN, 5, BEGAN + 60000);
+    CU_ASSERT_EQUAL_FATAL(r->ask_count, 1);
+    CU_ASSERT_TRUE(r->ask.from == 4 && r->ask.to == 5);
+    rig_destroy(r);
+    r = rig_create(WEFT_TOPIC_COST);
+    pass(r, 20000);
+    beat_of_unborn(r, BEGAN, 5, BEGAN + 60000); /* older than us */
+    CU_ASSERT_EQUAL(r->ask_count, 0);
+    beat_of_unborn(r, BEGAN + 60000, 7, BEGAN + 65000);
+    CU_ASSERT_EQUAL_FATAL(r->ask_count, 1);
+    CU_ASSERT_TRUE(r->ask.epoch == BEGAN + 60000 && r->ask.from == 1 && r->ask.to == 7);
+    rig_destroy(r);
+}
+
 static void a_life_that_nobody_saw_is_ours_if_it_began_after_us(void)
 {
     enum { BEGAN = 5000000 };
@@ -220,6 +253,7 @@ SUITE(bridge_downlink_baseline, CASE(a_first_message_that_is_lost_is_missed),
       CASE(a_guessed_baseline_gives_way_to_the_first_message),
       CASE(a_life_older_than_us_owes_us_nothing_also_if_the_broker_forgot_it),
       CASE(a_life_younger_than_us_owes_us_everything_also_if_we_missed_its_birth),
-      CASE(a_life_that_nobody_saw_is_ours_if_it_began_after_us), CASE(holes_of_a_node_that_is_away_wait_for_it),
+      CASE(a_life_that_nobody_saw_is_ours_if_it_began_after_us), CASE(beats_count_also_if_the_birth_never_came),
+      CASE(holes_of_a_node_that_is_away_wait_for_it),
       CASE(questions_to_one_that_does_not_answer_come_often_enough_to_heal_within_a_minute),
       CASE(streams_take_turns_in_asking))
