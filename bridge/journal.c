@@ -26,7 +26,9 @@ static weft_status file_open(weft__journal *j, const char *path, const char **re
         st = weft__journal_file_create(j->disk, j->path, reason);
     if (st != WEFT_OK)
         return st;
-    st = weft__journal_db_open(j, weft__journal_file_unclean(j->disk, j->path), reason);
+    bool unclean = weft__journal_file_unclean(j->disk, j->path);
+    j->sync_failed = unclean; /* or may have, in the life that left the WAL */
+    st = weft__journal_db_open(j, unclean, reason);
     if (st != WEFT_CORRUPT)
         return st;
     st = weft__journal_salvage(j, reason);

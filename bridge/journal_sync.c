@@ -80,12 +80,15 @@ weft_status weft__journal_checkpoint(weft__journal *j)
     return st;
 }
 
+/* Without the second sync a power cut could bring back the WAL with holes, of which SQLite would take what stands
+ * before the first for the truth. */
 static weft_status sync_repair(weft__journal *j)
 {
     (void)pthread_mutex_lock(&j->checkpoint_lock);
     weft_status st = weft__journal_status(j->checkpointer, wal_empty(j, SQLITE_CHECKPOINT_TRUNCATE));
+    int error = st == WEFT_OK ? j->disk->sync(j->disk->user, j->wal) : 0;
     (void)pthread_mutex_unlock(&j->checkpoint_lock);
-    return st;
+    return error == 0 ? st : weft__journal_errno_status(error);
 }
 
 void weft__journal_sync_distrust(weft__journal *j)

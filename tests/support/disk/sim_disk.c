@@ -41,7 +41,7 @@ int sim__begin(sim_disk *d, uint64_t life, sim_disk_op op)
     int error = EIO;
     if (life == d->life) {
         d->counts[op_bit(op)]++;
-        error = d->read_only && (op & SIM_DISK_CHANGE) != 0 ? EROFS : fault_of(d, op);
+        error = d->read_only && (op & (SIM_DISK_WRITE | SIM_DISK_NAME)) != 0 ? EROFS : fault_of(d, op);
     }
     if (error != 0)
         d->last_error = error;
@@ -294,9 +294,19 @@ void sim_disk_set_allocates(sim_disk *d, bool allocates)
     pthread_mutex_unlock(&d->mutex);
 }
 
+static void all_sync(sim_disk *d)
+{
+    for (size_t i = 0; i < d->names.count; i++)
+        sim__file_settle(d->names.items[i].file);
+    names_clear(&d->name_changes);
+    names_copy(&d->synced_names, &d->names);
+}
+
 void sim_disk_set_read_only(sim_disk *d, bool read_only)
 {
     pthread_mutex_lock(&d->mutex);
+    if (read_only)
+        all_sync(d);
     d->read_only = read_only;
     pthread_mutex_unlock(&d->mutex);
 }

@@ -57,7 +57,7 @@ uint64_t sim_disk_count(sim_disk *d, unsigned ops);
 void sim_disk_set_capacity(sim_disk *d, uint64_t bytes);
 /* Whether it can allocate a file beforehand (it can not at first: that costs memory). */
 void sim_disk_set_allocates(sim_disk *d, bool allocates);
-/* Changes fail with EROFS. */
+/* Changes fail with EROFS. As with a remount, what was written before is synced. */
 void sim_disk_set_read_only(sim_disk *d, bool read_only);
 /* Changes a bit, drawn from the seed, of the file at path + suffix. Returns false if there is none, or it is empty. */
 bool sim_disk_flip(sim_disk *d, const char *path, const char *suffix);

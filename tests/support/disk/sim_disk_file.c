@@ -138,39 +138,38 @@ int sim__file_cut(sim_disk *d, uint64_t life, sim_file *f, size_t size)
 
 /* ---- sync ---- */
 
-static bool page_written_since(const sim_file *f, size_t doomed)
+/* Whether a later change that no failed sync dropped covers this one: its page was written, or cut off. */
+static bool covered_since(const sim_file *f, size_t doomed)
 {
-    for (size_t i = doomed + 1; i < f->change_count; i++)
-        if (!f->changes[i].cut && !f->changes[i].doomed &&
-            f->changes[i].at / SIM_PAGE == f->changes[doomed].at / SIM_PAGE)
+    const sim_change *d = &f->changes[doomed];
+    for (size_t i = doomed + 1; i < f->change_count; i++) {
+        const sim_change *c = &f->changes[i];
+        if (!c->doomed && (c->cut ? c->at < d->at + d->length : c->at / SIM_PAGE == d->at / SIM_PAGE))
             return true;
+    }
     return false;
 }
 
-static void changes_settle(sim_file *f)
+void sim__file_settle(sim_file *f)
 {
-    bool any = false;
-    for (size_t i = 0; i < f->change_count; i++)
-        if (f->changes[i].doomed && page_written_since(f, i))
-            f->changes[i].doomed = false;
     size_t kept = 0;
+    for (size_t i = 0; i < f->change_count; i++)
+        f->changes[i].doomed = f->changes[i].doomed && !covered_since(f, i);
     for (size_t i = 0; i < f->change_count; i++) {
-        any = f->changes[i].doomed;
-        if (any)
+        if (f->changes[i].doomed)
             f->changes[kept++] = f->changes[i];
         else
             change_fini(&f->changes[i]);
     }
     f->change_count = kept;
+    f->synced_size = f->size;
 }
 
 int sim__file_sync(sim_disk *d, uint64_t life, sim_file *f)
 {
     int error = sim__begin(d, life, SIM_DISK_SYNC);
-    if (error == 0) {
-        changes_settle(f);
-        f->synced_size = f->size;
-    }
+    if (error == 0)
+        sim__file_settle(f);
     for (size_t i = 0; error != 0 && life == d->life && i < f->change_count; i++)
         f->changes[i].doomed = !f->changes[i].cut;
     return error;

@@ -100,6 +100,8 @@ void sim__file_unref(sim_file *f);
 size_t sim__file_read(const sim_file *f, size_t at, void *bytes, size_t length);
 int sim__file_write(sim_disk *d, uint64_t life, sim_file *f, size_t at, const void *bytes, size_t length);
 int sim__file_cut(sim_disk *d, uint64_t life, sim_file *f, size_t size);
+/* What has been written is on the platter, but for what a failed sync has dropped. */
+void sim__file_settle(sim_file *f);
 int sim__file_sync(sim_disk *d, uint64_t life, sim_file *f);
 void sim__file_power_cut(sim_disk *d, sim_file *f);
 
