@@ -3,9 +3,11 @@
 Without hosts (a broker that is somebody else's, named by URL) everything runs here, and only what needs no host or
 broker of our own can be done to it.
 """
+import contextlib
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -76,8 +78,30 @@ class Observer:
         return LOST.findall(self.process.err())
 
 
+class Recorder(Observer):
+    """`weft record` and the history that is in its database, whatever lives it took to write it."""
+
+    def __init__(self, name, process, loads, database):
+        super().__init__(name, process, loads)
+        self.database = database
+
+    def rows(self, query, *values):
+        if not os.path.exists(self.database):
+            return []
+        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=PATIENCE_S)) as db:
+            return db.execute(query, values).fetchall()
+
+    def read(self):
+        while rows := self.rows("SELECT id, event FROM events WHERE id > ? ORDER BY id LIMIT 10000", self.position):
+            for self.position, event in rows:
+                self.take(json.loads(event))
+
+    def losses(self):
+        return self.rows("SELECT events, node, topic, epoch, from_seq, to_seq, reason FROM lost")
+
+
 class Cluster(Fabric):
-    def __init__(self, network=None, nodes=2, observers=1, rate=200, group=1, settings=RECOMMENDED, through_proxy=(),
+    def __init__(self, network=None, nodes=2, observers=1, recorders=0, rate=200, group=1, settings=RECOMMENDED, through_proxy=(),
                  url=None, fabric_name="cluster"):
         super().__init__()
         self.hosts = network
@@ -86,6 +110,7 @@ class Cluster(Fabric):
         self.broker_settings = settings
         self.names = [f"host-{chr(ord('a') + index)}" for index in range(nodes)]
         self.observer_names = [f"observer-{index + 1}" for index in range(observers)]
+        self.recorder_names = [f"recorder-{index + 1}" for index in range(recorders)]
         self.through_proxy = set(through_proxy)
         self.rate, self.group = rate, group
         self.loads = {name: Synthetic(name) for name in self.names}
@@ -105,7 +130,7 @@ class Cluster(Fabric):
         if network is not None:
             self.port = PORT
             self.address = network.add("broker")
-            for name in [*self.names, *self.observer_names, "proxy", "stranger"]:
+            for name in [*self.names, *self.observer_names, *self.recorder_names, "proxy", "stranger"]:
                 network.add(name)
 
     # ---- processes on hosts ----
@@ -162,6 +187,20 @@ class Cluster(Fabric):
         if hears:
             wait_for(lambda: self.hears_marker(observer), f"{name} hears", PATIENCE_S)
 
+    def start_recorder(self, name):
+        """A recorder that records already, with or without a broker; in a later life the same history goes on."""
+        database = self.path(f"{name}.db")
+        process = self.spawn_on(name, name, [*self.node_prefix.get(name, []), WEFT, "record", *self.place(name), "--db",
+                                             database, "--node", name])
+        if name in self.observers:
+            self.observers[name].process = process
+        else:
+            self.observers[name] = Recorder(name, process, self.loads, database)
+        self.watch.add(name, process.child.pid)
+        wait_for(lambda: "ready " in process.out() or process.child.poll() is not None, f"{name} is ready", PATIENCE_S)
+        if process.child.poll() is not None:
+            raise Broken(f"{name} ended: {process.err()}")
+
     def hears_marker(self, observer):
         self.weft("pub", *self.place(), "shutdown_requested", "reason=marker", "session_id=marker", "agent_id=marker",
                   timeout=PATIENCE_S)
@@ -183,6 +222,8 @@ class Cluster(Fabric):
             self.start_cluster_node(name, ready=False)
         for name in self.observer_names:
             self.start_observer(name)
+        for name in self.recorder_names:
+            self.start_recorder(name)
         self.wait_up(*self.names)
         self.start_load()
 
@@ -363,12 +404,13 @@ class Cluster(Fabric):
         for row in rows:
             if row["state"] == "own":
                 published[row["own"]["node"]] += row["own"]["published"]
-            elif "received" in row and row["received"]["node"] in self.publishers and row["listener"]:
+            elif "received" in row and row["received"]["node"] in self.publishers and \
+                    row["observer"].startswith("listener."):
                 delivered[row["observer"]] += row["received"].get("delivered", 0)
         accepted = {name: publisher.accepted.count for name, publisher in self.publishers.items()}
         broken = [f"{name} accounts for {published[name]} events, {count} were accepted (I8)"
                   for name, count in accepted.items() if published[name] != count]
-        handled = sorted(observer.history.handled for observer in self.observers.values())
+        handled = sorted(self.observers[name].history.handled for name in self.observer_names)
         if sorted(delivered.values()) != handled:
             broken.append(f"observers account for {sorted(delivered.values())} events, {handled} were handled (I8)")
         return broken
@@ -383,7 +425,7 @@ class Cluster(Fabric):
                 broken.append(f"{observer.name}: reported lost (I8), though nothing may be: {observer.losses()[:4]}")
         if self.healed_s > HEALED_S:
             broken.append(f"not whole {HEALED_S} s after the fault (I6)")
-        memory, files = self.watch.peak([*self.names, *self.observer_names])
+        memory, files = self.watch.peak(self.watch.samples)
         if memory > MEMORY_MAX_MB and not self.sanitized():
             broken.append(f"a process grew to {memory:.0f} MB (I5)")
         if files > DESCRIPTORS_MAX:
@@ -400,7 +442,7 @@ class Cluster(Fabric):
     def summary(self):
         handled = "/".join(str(observer.history.handled) for observer in self.observers.values())
         replayed = sum(observer.history.replayed for observer in self.observers.values())
-        memory, files = self.watch.peak([*self.names, *self.observer_names])
+        memory, files = self.watch.peak(self.watch.samples)
         healed = sum(figures["replayed_events"] for figures in self.figures.values())
         return "; ".join([f"{self.accepted()} accepted, {handled} handled ({healed} replayed, {replayed} of them late)",
                           f"whole {self.healed_s:.1f} s after", f"at most {memory:.0f} MB, {files} descriptors",

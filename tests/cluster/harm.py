@@ -179,6 +179,15 @@ class ObserverFrozen(BrokerFrozen):
     pass
 
 
+@harm("recorder")
+class RecorderKilled(Harm):
+    def begin(self):
+        self.process().kill()
+
+    def end(self):
+        self.cluster.start_recorder(self.name)
+
+
 # ---- connections ----
 
 class OnProxy(Harm):

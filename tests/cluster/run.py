@@ -21,6 +21,7 @@ import faults_disk  # noqa: F401
 import faults_hostile  # noqa: F401
 import faults_network  # noqa: F401
 import faults_node  # noqa: F401
+import faults_recorder  # noqa: F401
 import faults_step  # noqa: F401
 import faults_subscriber  # noqa: F401
 import hosts

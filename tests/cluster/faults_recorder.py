@@ -1,0 +1,33 @@
+"""What can happen to a recorder, whose effect is to happen once whatever lives it takes."""
+import random
+import signal
+
+from catalogue import fault
+
+
+@fault("recorder killed, again and again, also together with the broker", quick=True, recorders=1, rate=400)
+def recorder_kill_loop(c):
+    chance = random.Random(3)
+    for turn in range(6):
+        c.wait_accepted(chance.randint(50, 400))
+        c.observers["recorder-1"].process.kill()
+        if turn % 3 == 1:
+            c.broker.kill()
+        c.wait_accepted(chance.randint(50, 400))
+        if turn % 3 == 1:
+            c.start_broker()
+        c.start_recorder("recorder-1")
+    c.wait_flow()
+
+
+@fault("recorder away while nodes end and begin again", recorders=1, rate=400)
+def recorder_away(c):
+    """What it missed is of lives that are over by then, and of ones that it never saw begin."""
+    for _ in range(2):
+        c.observers["recorder-1"].process.signal(signal.SIGTERM)
+        c.observers["recorder-1"].process.wait()
+        for name in c.names * 2:
+            c.wait_accepted(200)
+            c.restart_node(name)
+        c.start_recorder("recorder-1")
+        c.wait_flow()
