@@ -101,8 +101,8 @@ class Recorder(Observer):
 
 
 class Cluster(Fabric):
-    def __init__(self, network=None, nodes=2, observers=1, recorders=0, rate=200, group=1, settings=RECOMMENDED, through_proxy=(),
-                 url=None, fabric_name="cluster"):
+    def __init__(self, network=None, nodes=2, observers=1, recorders=0, rate=200, group=1, settings=RECOMMENDED,
+                 through_proxy=(), url=None, fabric_name="cluster"):
         super().__init__()
         self.hosts = network
         self.foreign_url = url

@@ -120,10 +120,11 @@ def mirrored_brokers(c):
     c.wait_flow()
 
 
-@fault("broker killed before a new subscriber has heard of any stream", quick=True, start=False, observers=2, rate=1000, seconds=20)
+@fault("broker killed before a new subscriber has heard of any stream", quick=True, start=False, observers=2,
+       rate=1000, seconds=20)
 def broker_kill_at_first(c):
-    """The nodes were there before the observers, which have heard a beat of each and no event: that is what they know of
-    the streams. And the nodes are back at the broker before the observers: what they send then is for nobody."""
+    """The nodes were there before the observers, which have heard a beat of each and no event: that is what they know
+    of the streams. And the nodes are back at the broker before the observers: what they send then is for nobody."""
     c.start_broker()
     for name in c.names:
         c.start_cluster_node(name)

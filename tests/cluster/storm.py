@@ -27,8 +27,8 @@ def targets(c, kind):
     """Who can suffer it: hosts and a broker, only where they are ours."""
     ours = c.hosts is not None
     return {"broker": ["broker"] if ours else [], "proxy": ["proxy"] if c.chaos else [], "node": c.names,
-            "observer": list(c.observers), "recorder": c.recorder_names, "host": [*c.names, *c.observers] if ours else [],
-            "disk": list(c.disks)}[kind]
+            "observer": list(c.observers), "recorder": c.recorder_names, "disk": list(c.disks),
+            "host": [*c.names, *c.observers] if ours else []}[kind]
 
 
 class Storm:
@@ -86,8 +86,8 @@ class Storm:
             self.end_due(whatever=True)
 
 
-@fault("all of them, one every two seconds", quick=True, start=False, seconds=60, nodes=5, observers=2, recorders=1, rate=100,
-       through_proxy=("host-a", "host-b", "observer-1"))
+@fault("all of them, one every two seconds", quick=True, start=False, seconds=60, nodes=5, observers=2, recorders=1,
+       rate=100, through_proxy=("host-a", "host-b", "observer-1"))
 def storm(c):
     print(f"storm: seed {SEED}, {SECONDS:.0f} s", flush=True)
     prepare(c, SECONDS)
@@ -107,7 +107,8 @@ def storm(c):
 def check_broker(url, seconds, seed):
     """The same against a broker that is somebody else's: on this host, without root."""
     proxied = ("host-a", "host-b", "observer-1") if url.startswith("mqtt://") else ()
-    c = Cluster(url=url, nodes=3, observers=1, recorders=1, rate=200, through_proxy=proxied, fabric_name=f"check-{os.getpid()}")
+    c = Cluster(url=url, nodes=3, observers=1, recorders=1, rate=200, through_proxy=proxied,
+                fabric_name=f"check-{os.getpid()}")
     try:
         for name in c.names:
             c.node_prefix[name] = ["env", "--ignore-signal=SIGXFSZ"]
