@@ -177,6 +177,10 @@ static weft_status policies_set(weft_bridge *b, const weft_bridge_opts *opts, co
             *reason = "backpressure: no such policy";
             return WEFT_INVALID;
         }
+    if ((unsigned)opts->durability > WEFT_DURABLE_PROCESS) {
+        *reason = "durability: no such kind";
+        return WEFT_INVALID;
+    }
     weft__intake_set_policies(&b->intake, opts->backpressure, opts->backpressure_count, !b->env.driven);
     return WEFT_OK;
 }

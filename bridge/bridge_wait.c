@@ -21,9 +21,10 @@ static weft_status wait_locked(weft_bridge *b, progress_fn holds, uint64_t targe
     return WEFT_OK;
 }
 
-static bool is_synced(weft_bridge *b, uint64_t receipt)
+static bool is_safe(weft_bridge *b, uint64_t receipt)
 {
-    return b->synced_receipt >= receipt;
+    bool process_only = b->opts.durability == WEFT_DURABLE_PROCESS;
+    return (process_only ? b->written_receipt : b->synced_receipt) >= receipt;
 }
 
 static bool is_written(weft_bridge *b, uint64_t receipt)
@@ -66,7 +67,7 @@ weft_status weft_bridge_flush(weft_bridge *b, uint32_t timeout_ms)
     pthread_mutex_lock(&b->mutex);
     b->flush_waiters++;
     weft__signal_raise(&b->sync_signal);
-    weft_status st = wait_locked(b, is_synced, target, deadline, false);
+    weft_status st = wait_locked(b, is_safe, target, deadline, false);
     if (st == WEFT_TIMEOUT && b->journal_status != WEFT_OK)
         st = b->journal_status;
     b->flush_waiters--;

@@ -287,13 +287,14 @@ int64_t weft__journal_turn(weft_bridge *b)
     return more ? 0 : wait_ms < IDLE_MS ? wait_ms : IDLE_MS;
 }
 
-/* Syncs when somebody waits for it, else every SYNC_MS while there is something to sync. */
+/* Syncs when somebody waits for it, else every SYNC_MS while there is something to sync; only at the end if the process
+ * alone is guarded against. */
 static void journal_sync(weft_bridge *b, int64_t now, bool stopping)
 {
     pthread_mutex_lock(&b->mutex);
     bool waited_for = b->flush_waiters > 0;
     uint64_t written = b->written_receipt;
-    bool behind = written > b->synced_receipt;
+    bool behind = written > b->synced_receipt && (stopping || b->opts.durability != WEFT_DURABLE_PROCESS);
     pthread_mutex_unlock(&b->mutex);
     if (!behind || !(waited_for || stopping || now - b->synced_ms >= SYNC_MS))
         return;

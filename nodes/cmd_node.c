@@ -1,5 +1,6 @@
 /* nodes/cmd_node.c: `weft node`, the sidecar daemon in the foreground, and what looks at all nodes of a fabric. */
 #include "nodes/commands.h"
+#include "nodes/journal_options.h"
 #include "nodes/node.h"
 #include "nodes/node_admin.h"
 #include "nodes/places.h"
@@ -12,6 +13,7 @@ static const option_row rows[] = {
     BROKER_OPTION_ROWS,
     {"node", 'n', "NAME", "this node's name (the host's)"},
     {"state-dir", 0, "DIR", "keep the journal under this directory ($XDG_STATE_HOME/weft, ~/.local/state/weft)"},
+    JOURNAL_OPTION_ROWS,
     {"socket", 's', "PATH", "take lines at this socket ($XDG_RUNTIME_DIR/weft/NODE.sock, /tmp/weft-UID/NODE.sock)"},
     {"stdin", 0, NULL, "take lines from standard input too, and end when it ends"},
     {"print", 'p', NULL, "print every event that passes, this node's and the others'"},
@@ -96,7 +98,7 @@ static int run_daemon(const args *a)
     places_node_name(host);
     opts.node = node_option_read(a, host);
     if (opts.node == NULL || broker_options_read(a, &opts.broker) != EXIT_DONE ||
-        !args_seconds(a, "drain-timeout", 10000, &drain_ms))
+        !journal_options_read(a, &opts.journal) || !args_seconds(a, "drain-timeout", 10000, &drain_ms))
         return EXIT_USAGE;
     opts.drain_ms = (uint32_t)drain_ms;
     opts.on_stopped = args_flag(a, "stats") ? on_stopped : NULL;

@@ -147,11 +147,12 @@ static int fail(const char *what, const char *detail, weft_status st)
 static int bridge_up(node *n)
 {
     const char *reason = NULL;
-    weft_bridge_opts opts = {.node = n->opts->node,
-                             .journal_path = n->opts->journal_path,
-                             .on_notice = on_notice,
-                             .on_written = on_written,
-                             .user = n};
+    weft_bridge_opts opts = n->opts->journal;
+    opts.node = n->opts->node;
+    opts.journal_path = n->opts->journal_path;
+    opts.on_notice = on_notice;
+    opts.on_written = on_written;
+    opts.user = n;
     broker_options_apply(&n->opts->broker, &opts);
     weft_status st = weft_bridge_create(n->dispatcher, &opts, &n->bridge, &reason);
     if (st == WEFT_EXISTS) {

@@ -9,6 +9,7 @@ typedef struct node_opts {
     broker_options broker;
     const char *node;
     const char *journal_path;
+    weft_bridge_opts journal; /* only what journal_options_read writes */
     const char *socket_path;
     bool standard_input; /* takes lines from it too, and ends with it */
     bool print;          /* every event that passes, one line each, on standard output */

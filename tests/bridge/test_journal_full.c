@@ -264,7 +264,41 @@ static void a_quota_is_waited_for(void)
     broken_then_mended(quota_begin, faults_end, WEFT_NO_SPACE);
 }
 
+/* ---- what a flush waits for ---- */
+
+/* Over a disk that writes and never syncs. */
+static weft_status flush_unsynced(weft_durability durability, uint32_t timeout_ms)
+{
+    sim_disk *disk = sim_disk_create(5);
+    fake_broker *broker = fake_broker_create(FAKE_THREADED);
+    host *h = host_create(broker, "a");
+    weft_bridge_opts opts = {.url = fake_broker_url(broker),
+                             .fabric = "dev",
+                             .node = "a",
+                             .journal_path = "/a/j.db",
+                             .durability = durability,
+                             .on_notice = on_notice,
+                             .user = h};
+    weft__bridge_env env = {.link_ops = &fake_link, .disk = sim_disk_ops(disk)};
+    CU_ASSERT_EQUAL_FATAL(weft__bridge_create_in(h->bus, &opts, &env, &h->bridge, NULL), WEFT_OK);
+    sim_disk_fail(disk, &(sim_disk_fault){.ops = SIM_DISK_SYNC, .count = UINT64_MAX, .error = EIO});
+    publish_range(h, 1, 10);
+    weft_status st = weft_bridge_flush(h->bridge, timeout_ms);
+    sim_disk_fail(disk, NULL);
+    host_destroy(h);
+    fake_broker_destroy(broker);
+    sim_disk_destroy(disk);
+    return st;
+}
+
+static void a_flush_waits_for_the_disk_or_for_the_write_alone(void)
+{
+    CU_ASSERT_EQUAL(flush_unsynced(WEFT_DURABLE_PROCESS, DEADLINE_MS), WEFT_OK);
+    CU_ASSERT_EQUAL(flush_unsynced(WEFT_DURABLE_POWER, 100), WEFT_TIMEOUT);
+}
+
 SUITE(bridge_journal_full, CASE(the_reserve_is_spent_when_the_disk_is_full_and_held_again_after),
       CASE(a_journal_opens_on_a_full_disk), CASE(without_a_reserve_a_full_disk_refuses),
       CASE(a_full_disk_keeps_cost_and_session_events_going), CASE(a_disk_remounted_read_only_is_waited_for),
-      CASE(a_disk_that_cannot_write_is_waited_for), CASE(a_quota_is_waited_for))
+      CASE(a_disk_that_cannot_write_is_waited_for), CASE(a_quota_is_waited_for),
+      CASE(a_flush_waits_for_the_disk_or_for_the_write_alone))

@@ -52,6 +52,14 @@ typedef struct weft_notice {
     const char *text; /* may be NULL */
 } weft_notice;
 
+/* What a returned flush has made safe. Events are in the journal before they are sent either way, and survive the end
+ * of the process. */
+typedef enum weft_durability {
+    WEFT_DURABLE_POWER,   /* also the end of power: flush waits for the disk, which is synced at least every 100 ms */
+    WEFT_DURABLE_PROCESS, /* the end of the process alone: flush waits for the write, the system decides when to sync.
+                           * A power cut may take the newest events, but does not damage the journal */
+} weft_durability;
+
 /* What a publish does when the bound of what waits for the journal (intake_max_bytes) is reached: because the disk is
  * slow, not because it fails. Groups (weft_bridge_publish_group) are always refused: their writers are told what is
  * written, and hold back what they have. */
@@ -70,12 +78,13 @@ typedef struct weft_backpressure {
 } weft_backpressure;
 
 typedef struct weft_bridge_opts {
-    const char *url;                /* mqtt://host[:port], mqtts://…; NULL: mqtt://localhost */
-    const char *fabric;             /* NULL: "default" */
-    const char *node;               /* required unless listen_only */
-    const char *journal_path;       /* NULL: kept in memory, lost with the process */
-    uint64_t journal_max_bytes;     /* 0: 1 GiB */
-    uint64_t journal_retention_ms;  /* 0: 7 days */
+    const char *url;               /* mqtt://host[:port], mqtts://…; NULL: mqtt://localhost */
+    const char *fabric;            /* NULL: "default" */
+    const char *node;              /* required unless listen_only */
+    const char *journal_path;      /* NULL: kept in memory, lost with the process */
+    uint64_t journal_max_bytes;    /* 0: 1 GiB */
+    uint64_t journal_retention_ms; /* 0: 7 days */
+    weft_durability durability;
     uint64_t journal_reserve_bytes; /* a file beside the journal whose room, when the disk is full, is given to cost and
                                      * session events, while others are refused with NO_SPACE; made again when there is
                                      * room. 0: 16 MiB, less for a small journal or file system; UINT64_MAX: none */
@@ -117,8 +126,9 @@ weft_status weft_bridge_stop(weft_bridge *b, uint32_t timeout_ms);
 /* Stops without draining if still running, and frees. NULL is fine. Blocks for the running handler. */
 void weft_bridge_destroy(weft_bridge *b);
 
-/* Waits until every event published before is safe on disk (not: sent). Returns OK, TIMEOUT, what the journal says, or
- * FULL: all is safe but for events that were dropped to make room (WEFT_WHEN_FULL_DROP_OLDEST) since the last time. */
+/* Waits until every event published before is safe, as durability says (not: sent). Returns OK, TIMEOUT, what the
+ * journal says, or FULL: all is safe but for events that were dropped to make room (WEFT_WHEN_FULL_DROP_OLDEST) since
+ * the last time. */
 weft_status weft_bridge_flush(weft_bridge *b, uint32_t timeout_ms);
 /* Waits until the broker has acknowledged every event published before. Returns OK, TIMEOUT or FENCED. */
 weft_status weft_bridge_drain(weft_bridge *b, uint32_t timeout_ms);
