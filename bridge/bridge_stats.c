@@ -49,6 +49,7 @@ void weft_bridge_get_stats(weft_bridge *b, weft_bridge_stats *ret)
                                .dropped_foreign = down.dropped_foreign,
                                .dropped_overflow = atomic_load(&b->dropped_overflow) + down.dropped_bound,
                                .dropped_own = atomic_load(&b->dropped_own),
+                               .dropped_control = atomic_load(&b->control_dropped),
                                .peers = down.peers,
                                .open_gaps = down.open_gaps,
                                .open_work = down.work.open,

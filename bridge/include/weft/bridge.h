@@ -191,6 +191,7 @@ typedef struct weft_bridge_stats {
     uint64_t dropped_foreign;  /* the payload's node is not the topic's */
     uint64_t dropped_overflow; /* whole messages, because handlers were slow; healed later */
     uint64_t dropped_own;      /* own messages that came back */
+    uint64_t dropped_control;  /* replies and messages of the JSON tap, because the connection was slow */
     uint64_t denied_publishes; /* messages that the broker's access rules denied; those of events are tried again */
     uint64_t denied_by_topic[WEFT_TOPIC_MAX]; /* of these, by topic number; [0]: beside the events */
     uint32_t denied_topics;                   /* topics whose events it denies us to publish now */
