@@ -174,22 +174,49 @@ typedef struct world {
     host *hosts[2];
 } world;
 
+static world *world_create(void)
+{
+    world *w = calloc(1, sizeof *w);
+    w->broker = fake_broker_create(FAKE_PUMPED);
+    fake_clock_init(&w->clock, 1000000);
+    return w;
+}
+
+static void world_destroy(world *w, host *a, host *b)
+{
+    if (a != NULL)
+        host_destroy(a);
+    host_destroy(b);
+    fake_broker_destroy(w->broker);
+    free(w);
+}
+
+static weft_status bridge_start(world *w, host *h)
+{
+    weft_bridge_opts opts = {.url = fake_broker_url(w->broker),
+                             .fabric = "dev",
+                             .node = h->name,
+                             .journal_path = h->journal[0] != '\0' ? h->journal : NULL,
+                             .on_notice = on_notice,
+                             .user = h};
+    weft__bridge_env env = {.link_ops = &fake_link, .random_seed = 1, .driven = true};
+    return weft__bridge_create_in(h->bus, &opts, &env, &h->bridge, NULL);
+}
+
 /* A host without threads; its bridge may be missing for want of memory. */
-static host *driven_start(world *w, const char *name, uint32_t topics)
+static host *driven_start(world *w, const char *name, uint32_t topics, const char *journal)
 {
     host *h = calloc(1, sizeof *h);
     h->broker = w->broker;
     h->name = name;
+    (void)snprintf(h->journal, sizeof h->journal, "%s", journal != NULL ? journal : "");
     pthread_mutex_init(&h->mutex, NULL);
     weft_dispatcher_opts bus_opts = {.clock = &w->clock.clock};
     weft_filter filter = {.topics = topics, .origin = WEFT_ORIGIN_REMOTE};
     weft_subscribe_opts how = {.on_lost = on_lost};
-    weft_bridge_opts opts = {
-        .url = fake_broker_url(w->broker), .fabric = "dev", .node = name, .on_notice = on_notice, .user = h};
-    weft__bridge_env env = {.link_ops = &fake_link, .random_seed = 1, .driven = true};
     if (ok_or_out(weft_dispatcher_create(&bus_opts, &h->bus)) &&
         (topics == 0 || ok_or_out(weft_subscribe_with(h->bus, &filter, &how, on_event, h, NULL))))
-        (void)ok_or_out(weft__bridge_create_in(h->bus, &opts, &env, &h->bridge, NULL));
+        (void)ok_or_out(bridge_start(w, h));
     return h;
 }
 
@@ -238,25 +265,111 @@ static void bridges_use(world *w)
 
 static void bridges_scenario(void)
 {
-    world *w = calloc(1, sizeof *w);
-    w->broker = fake_broker_create(FAKE_PUMPED);
-    fake_clock_init(&w->clock, 1000000);
-    host *b = driven_start(w, "b", WEFT_TOPIC_COST), *a = NULL;
+    world *w = world_create();
+    host *b = driven_start(w, "b", WEFT_TOPIC_COST, NULL), *a = NULL;
     if (b->bridge != NULL) {
         w->hosts[1] = b;
         run_ms(w, 1000); /* so that all of the other's streams begin after it listens */
-        a = driven_start(w, "a", 0);
+        a = driven_start(w, "a", 0, NULL);
     }
     if (a != NULL && a->bridge != NULL) {
         w->hosts[0] = a;
         bridges_use(w);
         CU_ASSERT_EQUAL(weft_bridge_stop(a->bridge, 1), WEFT_OK);
     }
-    if (a != NULL)
-        host_destroy(a);
-    host_destroy(b);
-    fake_broker_destroy(w->broker);
-    free(w);
+    world_destroy(w, a, b);
+}
+
+/* ---- a life, and the next one ---- */
+
+static weft_status publish_grouped(host *h, uint64_t value)
+{
+    weft_event event = {.type = WEFT_TOKEN_USAGE,
+                        .session_id = "s1",
+                        .token_usage = {.model = "m", .input_tokens = value, .cost_usd = 0.001}};
+    const weft_event *events[] = {&event};
+    weft_feed_mark mark = {.feed = "f", .line = value, .state = "here", .state_bytes = 4};
+    uint64_t receipt;
+    return weft_bridge_publish_group(h->bridge, events, 1, &mark, &receipt, NULL);
+}
+
+/* Publishes while the broker is away, ends, and comes back with its journal. */
+static void lives_use(world *w, host *a)
+{
+    size_t accepted = 0;
+    fake_broker_stop(w->broker);
+    for (unsigned i = 0; i < EVENTS; i++) {
+        accepted += publish_grouped(a, accepted + 1) == WEFT_OK;
+        run_ms(w, 100);
+    }
+    run_ms(w, 1000);
+    torture_relent();
+    run_ms(w, 5000); /* what could not be written is tried again */
+    weft_bridge_destroy(a->bridge);
+    a->bridge = NULL;
+    w->hosts[0] = NULL;
+    fake_broker_start(w->broker);
+    CU_ASSERT_EQUAL_FATAL(bridge_start(w, a), WEFT_OK);
+    w->hosts[0] = a;
+    for (int rounds = 0; rounds < 100 && w->hosts[1]->count < accepted; rounds++)
+        run_ms(w, 3000);
+    CU_ASSERT_TRUE(accepted == 0 || has_each_once(w->hosts[1], 1, accepted));
+    CU_ASSERT_EQUAL(w->hosts[1]->lost_reports, 0);
+}
+
+static void lives_scenario(void)
+{
+    world *w = world_create();
+    host *b = driven_start(w, "b", WEFT_TOPIC_COST, NULL), *a = NULL;
+    files_remove();
+    if (b->bridge != NULL) {
+        w->hosts[1] = b;
+        run_ms(w, 1000);
+        a = driven_start(w, "a", 0, files.path);
+    }
+    if (a != NULL && a->bridge != NULL) {
+        w->hosts[0] = a;
+        lives_use(w, a);
+    }
+    world_destroy(w, a, b);
+}
+
+/* ---- the link to a real broker, which is not there ---- */
+
+static void hear_nothing(void *user, const char *topic, const uint8_t *payload, size_t length, bool retained)
+{
+    (void)user, (void)topic, (void)payload, (void)length, (void)retained;
+}
+
+static void hear_no_ack(void *user, int token, weft_status status)
+{
+    (void)user, (void)token, (void)status;
+}
+
+static void hear_no_end(void *user)
+{
+    (void)user;
+}
+
+static void link_scenario(void)
+{
+    weft__link_callbacks callbacks = {hear_nothing, hear_no_ack, hear_no_end, NULL};
+    weft__link_opts opts = {.url = "mqtt://127.0.0.1:1", /* nobody listens at tcpmux */
+                            .client_id = "weft:dev:torture",
+                            .username = "u",
+                            .password = "p",
+                            .will_topic = "live/a",
+                            .will = (const uint8_t *)"gone",
+                            .will_bytes = 4,
+                            .connect_timeout_s = 1};
+    weft__link *link = NULL;
+    const char *reason = NULL;
+    if (!ok_or_out(weft__mqtt_link.create(&opts, &callbacks, &link)))
+        return;
+    (void)ok_or_out(weft__mqtt_link.set_will(link, (const uint8_t *)"bye", 3));
+    CU_ASSERT_EQUAL(weft__mqtt_link.connect(link, true, NULL, &reason), WEFT_UNREACHABLE);
+    CU_ASSERT_PTR_NOT_NULL(reason);
+    weft__mqtt_link.destroy(link);
 }
 
 /* ---- cases ---- */
@@ -284,11 +397,25 @@ static void bridges_carry_what_was_accepted(void)
     torture_each(bridges_scenario);
 }
 
+static void the_next_life_sends_what_was_accepted(void)
+{
+    rig_prepare(&files);
+    torture_each(lives_scenario);
+    files_remove();
+    (void)rmdir(files.directory);
+}
+
+static void a_link_fails_as_a_whole(void)
+{
+    torture_each(link_scenario);
+}
+
 int main(int argc, char **argv)
 {
-    static const suite_case cases[] = {CASE(events_are_encoded_and_decoded_or_refused),
-                                       CASE(control_messages_are_encoded_and_decoded_or_refused),
-                                       CASE(a_journal_holds_what_it_accepted), CASE(bridges_carry_what_was_accepted)};
+    static const suite_case cases[] = {
+        CASE(events_are_encoded_and_decoded_or_refused), CASE(control_messages_are_encoded_and_decoded_or_refused),
+        CASE(a_journal_holds_what_it_accepted),          CASE(bridges_carry_what_was_accepted),
+        CASE(the_next_life_sends_what_was_accepted),     CASE(a_link_fails_as_a_whole)};
     if (!sqlite_hook())
         return 2;
     return suite_run("torture_bridge", cases, sizeof cases / sizeof *cases, argc, argv);
