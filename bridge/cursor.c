@@ -304,13 +304,15 @@ static void fed_take(weft_cursor *c, const weft__fed *fed, int64_t now_ms)
 {
     switch (fed->tree) {
     case WEFT__TREE_EVT:
-        weft__downlink_batch(c->downlink, fed->sender, fed->topic, fed->payload, fed->length, now_ms);
+        /* What there is no memory for is missing, and asked for. */
+        (void)weft__downlink_batch(c->downlink, fed->sender, fed->topic, fed->payload, fed->length, now_ms);
         break;
     case WEFT__TREE_REPLY:
         weft__downlink_reply(c->downlink, fed->sender, fed->payload, fed->length, now_ms);
         break;
     case WEFT__TREE_LIVE:
-        weft__downlink_live(c->downlink, fed->sender, fed->payload, fed->length, fed->origin, now_ms);
+        if (weft__downlink_live(c->downlink, fed->sender, fed->payload, fed->length, fed->origin, now_ms) != WEFT_OK)
+            atomic_store(&c->lives_missed, true);
         break;
     default:
         weft__downlink_beat(c->downlink, fed->sender, fed->payload, fed->length, now_ms);
