@@ -4,6 +4,7 @@
 #include "bridge/journal_rig.h"
 
 #include "bridge/control.h"
+#include "bridge/cursor.h"
 #include "support/event_maker.h"
 #include "support/fake_clock.h"
 #include "support/torture/bridge/sqlite_hook.h"
@@ -334,6 +335,66 @@ static void lives_scenario(void)
     world_destroy(w, a, b);
 }
 
+/* ---- cursors and accounts ---- */
+
+static weft_status on_cursor_event(const weft_event *event, void *user)
+{
+    return on_event(event, user);
+}
+
+static void cursor_run(world *w, weft_cursor *cursor, host *seen, size_t wanted)
+{
+    for (int rounds = 0; rounds < 3000 && seen->count < wanted; rounds++) {
+        run_ms(w, 100);
+        (void)weft__cursor_turn(cursor);
+    }
+}
+
+static void cursor_use(world *w, host *seen)
+{
+    host *a = w->hosts[0], *b = w->hosts[1];
+    size_t accepted = 0;
+    weft_cursor *cursor = NULL;
+    weft_cursor_opts opts = {
+        .name = "c", .path = files.path, .topics = WEFT_TOPIC_COST, .on_event = on_cursor_event, .user = seen};
+    run_ms(w, 1000);
+    bool opened = weft_cursor_open(b->bridge, &opts, &cursor, NULL) == WEFT_OK;
+    for (unsigned i = 0; opened && i < EVENTS; i++) {
+        accepted += publish(a, accepted + 1) == WEFT_OK;
+        run_ms(w, 100);
+        (void)weft__cursor_turn(cursor);
+    }
+    weft_account *account = NULL;
+    if (ok_or_out(weft_bridge_account(b->bridge, &account)))
+        weft_account_free(account);
+    torture_relent();
+    if (opened)
+        cursor_run(w, cursor, seen, accepted);
+    CU_ASSERT_TRUE(accepted == 0 || has_each_once(seen, 1, accepted));
+    weft_cursor_close(cursor);
+}
+
+static void cursor_scenario(void)
+{
+    world *w = world_create();
+    host *seen = calloc(1, sizeof *seen);
+    pthread_mutex_init(&seen->mutex, NULL);
+    host *b = driven_start(w, "b", WEFT_TOPIC_COST, NULL), *a = NULL;
+    files_remove();
+    if (b->bridge != NULL) {
+        w->hosts[1] = b;
+        run_ms(w, 1000);
+        a = driven_start(w, "a", 0, NULL);
+    }
+    if (a != NULL && a->bridge != NULL) {
+        w->hosts[0] = a;
+        cursor_use(w, seen);
+    }
+    world_destroy(w, a, b);
+    pthread_mutex_destroy(&seen->mutex);
+    free(seen);
+}
+
 /* ---- the link to a real broker, which is not there ---- */
 
 static void hear_nothing(void *user, const char *topic, const uint8_t *payload, size_t length, bool retained)
@@ -405,6 +466,14 @@ static void the_next_life_sends_what_was_accepted(void)
     (void)rmdir(files.directory);
 }
 
+static void a_cursor_handles_each_event_once(void)
+{
+    rig_prepare(&files);
+    torture_each(cursor_scenario);
+    files_remove();
+    (void)rmdir(files.directory);
+}
+
 static void a_link_fails_as_a_whole(void)
 {
     torture_each(link_scenario);
@@ -412,10 +481,13 @@ static void a_link_fails_as_a_whole(void)
 
 int main(int argc, char **argv)
 {
-    static const suite_case cases[] = {
-        CASE(events_are_encoded_and_decoded_or_refused), CASE(control_messages_are_encoded_and_decoded_or_refused),
-        CASE(a_journal_holds_what_it_accepted),          CASE(bridges_carry_what_was_accepted),
-        CASE(the_next_life_sends_what_was_accepted),     CASE(a_link_fails_as_a_whole)};
+    static const suite_case cases[] = {CASE(events_are_encoded_and_decoded_or_refused),
+                                       CASE(control_messages_are_encoded_and_decoded_or_refused),
+                                       CASE(a_journal_holds_what_it_accepted),
+                                       CASE(bridges_carry_what_was_accepted),
+                                       CASE(the_next_life_sends_what_was_accepted),
+                                       CASE(a_cursor_handles_each_event_once),
+                                       CASE(a_link_fails_as_a_whole)};
     if (!sqlite_hook())
         return 2;
     return suite_run("torture_bridge", cases, sizeof cases / sizeof *cases, argc, argv);
