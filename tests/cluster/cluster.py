@@ -55,12 +55,12 @@ class Observer:
         self.marked = False
 
     def read(self):
+        """What is there by now, however fast it grows."""
         with open(self.process.out_path, "rb") as file:
+            end = file.seek(0, os.SEEK_END)
             file.seek(self.position)
-            while True:
+            while self.position < end:
                 chunk = file.read(1 << 20)
-                if not chunk:
-                    return
                 self.position += len(chunk)
                 lines = (self.rest + chunk).split(b"\n")
                 self.rest = lines.pop()

@@ -6,8 +6,10 @@ mounts away; nothing outside is ever touched.
 """
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 
 NETWORK = "10.77.0"
 INSIDE = "WEFT_CLUSTER_INSIDE"
@@ -35,9 +37,35 @@ def isolate():
     argv = NAMESPACES if os.geteuid() == 0 else [NAMESPACES[0], "--user", "--map-root-user", *NAMESPACES[1:]]
     if subprocess.run([*argv, "true"], capture_output=True, check=False).returncode != 0:
         return "it needs root, or leave to make user namespaces"
-    os.environ[INSIDE] = "root" if os.geteuid() == 0 else "user"
     sys.stdout.flush()
-    os.execvp(argv[0], [*argv, sys.executable, *sys.argv])
+    sys.exit(run_inside(argv))
+
+
+def run_inside(argv):
+    """Ends what is inside, and its files, however this ends."""
+    with tempfile.TemporaryDirectory(prefix="weft-cluster-") as folder:
+        env = {**os.environ, INSIDE: "root" if os.geteuid() == 0 else "user", "TMPDIR": folder}
+        with subprocess.Popen([*argv, sys.executable, *sys.argv], env=env) as child:
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, lambda *_: end_inside(child.pid))
+            return wait_out(child)
+
+
+def end_inside(unshare):
+    """Ends the first process of the namespaces: it is waited for only when all the others are gone."""
+    with open(f"/proc/{unshare}/task/{unshare}/children", encoding="ascii") as file:
+        for pid in file.read().split() or [unshare]:
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def wait_out(child):
+    """A Ctrl-C is for the one inside, which ends in order."""
+    while True:
+        try:
+            status = child.wait()
+            return status if status >= 0 else 128 - status
+        except KeyboardInterrupt:
+            continue
 
 
 def really_root():

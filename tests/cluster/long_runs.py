@@ -44,11 +44,13 @@ def offline_10000(c):
 
 
 @fault("1,000,000 events while a subscriber is stopped for 60 s, stock settings", start=False, settings=STOCK, nodes=3,
-       rate=12000, group=100, seconds=240)
+       seconds=240)
 def stopped_million(c):
     c.start()
     observer = c.observers["observer-1"]
     observer.process.signal(signal.SIGSTOP)
+    for publisher in c.publishers.values():
+        publisher.rate, publisher.group = 12000, 100
     stopped_s = time.monotonic()
     c.wait_accepted(MILLION, deadline_s=600)
     for publisher in c.publishers.values():
