@@ -539,6 +539,7 @@ static weft_status opts_check(const weft_cursor_opts *opts, const char **reason)
 
 static weft_status cursor_start(weft_cursor *c)
 {
+    c->shown = c->live;
     weft__cursors_add(&c->bridge->cursors, c);
     weft__signal_raise(&c->bridge->link_signal);
     weft__signal_raise(&c->bridge->journal_signal);

@@ -128,8 +128,8 @@ static void failure_tell(recording *r, const weft_recorder_stats *stats)
 static void figures_tell(recording *r, const weft_recorder_stats *stats, log_id id)
 {
     log_say(id,
-            "%" PRIu64 " events recorded (%" PRIu64 " late), %" PRIu64 " removed, %" PRIu64 " in the database, %" PRIu64
-            " MiB; %" PRIu64 " losses noted, %u gaps open",
+            "%" PRIu64 " events recorded (%" PRIu64 " by replay), %" PRIu64 " removed, %" PRIu64
+            " in the database, %" PRIu64 " MiB; %" PRIu64 " losses noted, %u gaps open",
             stats->recorded, stats->healed, stats->removed, stats->rows, stats->bytes >> 20, stats->lost_ranges,
             stats->open_gaps);
     r->told = *stats;
