@@ -202,6 +202,7 @@ struct weft_bridge {
     /* downlink thread */
     weft__downlink *downlink;
     uint32_t topics_followed; /* of downlink_topics */
+    int64_t topics_told_ms;   /* taken from downlink_told_ms, and not used yet */
     int64_t ticked_ms;
     weft__node *reading; /* taken from inbound, and not read yet */
     weft__node *spares;  /* deliveries made before they are needed; see weft__downlink_ops.room */

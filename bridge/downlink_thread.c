@@ -379,9 +379,13 @@ static void link_follow(weft_bridge *b)
 {
     uint32_t subscribed = atomic_load(&b->downlink_topics) & atomic_load(&b->interest);
     int64_t told_ms = atomic_exchange(&b->downlink_told_ms, 0);
-    if (subscribed != b->topics_followed)
-        weft__downlink_interest(b->downlink, b->topics_followed = subscribed,
-                                told_ms != 0 ? told_ms : weft__bridge_mono_ms(b));
+    if (b->topics_told_ms == 0)
+        b->topics_told_ms = told_ms;
+    if (subscribed != b->topics_followed) {
+        told_ms = b->topics_told_ms != 0 ? b->topics_told_ms : weft__bridge_mono_ms(b);
+        b->topics_told_ms = 0;
+        weft__downlink_interest(b->downlink, b->topics_followed = subscribed, told_ms);
+    }
     if (atomic_exchange(&b->downlink_connected, false)) {
         weft__downlink_connected(b->downlink, weft__bridge_mono_ms(b));
         weft__cursors_connected(&b->cursors, true);
