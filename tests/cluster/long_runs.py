@@ -73,8 +73,8 @@ def level(samples, first_s, last_s):
     return (statistics.median(mb for mb, _ in found), max(count for _, count in found)) if found else (0, 0)
 
 
-@fault("memory and descriptors over ten minutes of chaos", start=False, seconds=700, nodes=5, observers=2, rate=100,
-       through_proxy=("host-a", "host-b", "observer-1"))
+@fault("memory and descriptors over ten minutes of chaos", start=False, seconds=700, nodes=5, observers=2,
+       recorders=1, rate=100, through_proxy=("host-a", "host-b", "observer-1"))
 def flat(c):
     """host-a and the observers suffer all but their own death; what they hold at the end is what they held before."""
     prepare(c, CHAOS_S)
