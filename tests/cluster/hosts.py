@@ -47,7 +47,8 @@ def run_inside(argv):
         env = {**os.environ, INSIDE: "root" if os.geteuid() == 0 else "user", "TMPDIR": folder}
         with subprocess.Popen([*argv, sys.executable, *sys.argv], env=env) as child:
             for number in (signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, lambda *_: end_inside(child.pid))
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    signal.signal(number, lambda *_: end_inside(child.pid))
             return wait_out(child)
 
 
