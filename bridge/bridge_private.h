@@ -43,6 +43,7 @@ typedef struct weft__inbound {
 /* What the deliver thread hands to the dispatcher: an event, or a loss. */
 typedef struct weft__delivery {
     weft__node node;
+    uint32_t wish;           /* that it answers, of those for its topic */
     const weft_event *event; /* NULL: a loss */
     weft_lost lost;
     char lost_node[WEFT_NAME_MAX_BYTES + 1];
@@ -202,7 +203,6 @@ struct weft_bridge {
     /* downlink thread */
     weft__downlink *downlink;
     uint32_t topics_followed; /* of downlink_topics */
-    int64_t topics_told_ms;   /* taken from downlink_told_ms, and not used yet */
     int64_t ticked_ms;
     weft__node *reading; /* taken from inbound, and not read yet */
     weft__node *spares;  /* deliveries made before they are needed; see weft__downlink_ops.room */
@@ -240,14 +240,15 @@ struct weft_bridge {
     weft__denials denials;
     _Atomic uint32_t interest; /* topics that local subscriptions want */
     _Atomic uint64_t epoch;
-    _Atomic int64_t born_ms;          /* monotonic: when the epoch's birth was first published; 0: not yet */
-    _Atomic uint32_t downlink_topics; /* what the link thread subscribes, said before it does */
-    _Atomic int64_t downlink_told_ms; /* when that was said that has not been followed yet; 0: nothing */
-    atomic_bool downlink_connected;   /* there is a fresh connection */
-    atomic_bool downlink_up;          /* there is a connection */
-    atomic_bool own_live_wrong;       /* what is retained under our name is not our birth */
-    atomic_bool link_down;            /* set by the link's callbacks */
-    atomic_bool first_connection;     /* the present connection is the first of this life */
+    _Atomic int64_t born_ms;                 /* monotonic: when the epoch's birth was first published; 0: not yet */
+    _Atomic uint32_t downlink_topics;        /* what the link thread subscribes, said before it does */
+    _Atomic uint32_t wishes[WEFT_TOPIC_MAX]; /* that have ended, by topic */
+    _Atomic int64_t downlink_told_ms;        /* when that was said that has not been followed yet; 0: nothing */
+    atomic_bool downlink_connected;          /* there is a fresh connection */
+    atomic_bool downlink_up;                 /* there is a connection */
+    atomic_bool own_live_wrong;              /* what is retained under our name is not our birth */
+    atomic_bool link_down;                   /* set by the link's callbacks */
+    atomic_bool first_connection;            /* the present connection is the first of this life */
     atomic_bool deliver_stopping, downlink_stopping;
     atomic_bool deliver_dropping; /* the time for handlers is up */
     _Atomic uint64_t dropped_own, dropped_overflow, control_dropped, connects;

@@ -103,6 +103,11 @@ static void delivery_queue(weft_bridge *b, weft__delivery *delivery)
     atomic_fetch_add(&b->dropped_overflow, 1);
 }
 
+static uint32_t wish_of(weft_bridge *b, weft_topic topic)
+{
+    return atomic_load(&b->wishes[weft_topic_number(topic)]);
+}
+
 static void on_deliver(void *user, const weft_event *event)
 {
     weft_bridge *b = user;
@@ -112,6 +117,7 @@ static void on_deliver(void *user, const weft_event *event)
         atomic_fetch_add(&b->dropped_overflow, 1);
         return;
     }
+    delivery->wish = wish_of(b, weft_event_topic(event));
     delivery->node.bytes = weft_event_kept_bytes(event);
     delivery_queue(b, delivery);
 }
@@ -122,6 +128,7 @@ static void on_lost(void *user, const weft_lost *lost)
     weft__delivery *delivery = spare_take(b);
     if (delivery == NULL)
         return;
+    delivery->wish = wish_of(b, lost->topic);
     delivery->lost = *lost;
     weft__name_copy(delivery->lost_node, lost->node);
     delivery->lost.node = delivery->lost_node;
@@ -379,13 +386,12 @@ static void link_follow(weft_bridge *b)
 {
     uint32_t subscribed = atomic_load(&b->downlink_topics) & atomic_load(&b->interest);
     int64_t told_ms = atomic_exchange(&b->downlink_told_ms, 0);
-    if (b->topics_told_ms == 0)
-        b->topics_told_ms = told_ms;
-    if (subscribed != b->topics_followed) {
-        told_ms = b->topics_told_ms != 0 ? b->topics_told_ms : weft__bridge_mono_ms(b);
-        b->topics_told_ms = 0;
-        weft__downlink_interest(b->downlink, b->topics_followed = subscribed, told_ms);
-    }
+    for (unsigned number = 1; number < WEFT_TOPIC_MAX; number++)
+        if (b->topics_followed & ~subscribed & (uint32_t)weft_topic_from_number(number))
+            atomic_fetch_add(&b->wishes[number], 1);
+    if (subscribed != b->topics_followed)
+        weft__downlink_interest(b->downlink, b->topics_followed = subscribed,
+                                told_ms != 0 ? told_ms : weft__bridge_mono_ms(b));
     if (atomic_exchange(&b->downlink_connected, false)) {
         weft__downlink_connected(b->downlink, weft__bridge_mono_ms(b));
         weft__cursors_connected(&b->cursors, true);
@@ -422,12 +428,22 @@ int64_t weft__downlink_turn(weft_bridge *b)
 
 /* ---- the deliver thread ---- */
 
+/* Whether whoever wanted it has gone. Those who want its topic again are told of it anew, where it is theirs: the
+ * streams have been forgotten with the wish. */
+static bool delivery_is_stale(weft_bridge *b, const weft__delivery *delivery)
+{
+    weft_topic topic = delivery->event != NULL ? weft_event_topic(delivery->event) : delivery->lost.topic;
+    return delivery->wish != wish_of(b, topic);
+}
+
 /* Returns false when there was no memory, and nobody has been told. */
 static bool delivery_hand_on(weft_bridge *b, weft__delivery *delivery)
 {
     weft_status st = WEFT_OK;
     if (atomic_load(&b->deliver_dropping))
         atomic_fetch_add(&b->dropped_overflow, 1);
+    else if (delivery_is_stale(b, delivery))
+        st = WEFT_OK;
     else if (delivery->event != NULL)
         st = weft_tap_deliver(b->bus, delivery->event);
     else
