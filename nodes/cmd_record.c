@@ -226,6 +226,7 @@ static int run(const args *a)
     sigaddset(&ends, SIGTERM);
     (void)pthread_sigmask(SIG_BLOCK, &ends, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a full disk, not an end */
     int status = up(&r);
     if (status == EXIT_DONE) {
         ready_tell(&r);
