@@ -117,6 +117,7 @@ class Cluster(Fabric):
         self.nodes, self.observers, self.publishers = {}, {}, {}
         self.node_words, self.node_prefix = {}, {}
         self.urls = {}   # of those that are at another broker
+        self.databases = self.directory
         self.disks = {}  # of those that have one of their own: where it is
         self.told = []   # what was done when, for a failure
         self.chaos = None
@@ -189,7 +190,7 @@ class Cluster(Fabric):
 
     def start_recorder(self, name):
         """A recorder that records already, with or without a broker; in a later life the same history goes on."""
-        database = self.path(f"{name}.db")
+        database = os.path.join(self.databases, f"{name}.db")
         process = self.spawn_on(name, name, [*self.node_prefix.get(name, []), WEFT, "record", *self.place(name), "--db",
                                              database, "--node", name])
         if name in self.observers:

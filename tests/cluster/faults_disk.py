@@ -48,10 +48,8 @@ def disk_full(c):
         c.wait_flow()
 
 
-@fault("file size limit", quick=True, start=False)
+@fault("file size limit", quick=True)
 def file_size_limit(c):
-    c.node_prefix["host-a"] = ["env", "--ignore-signal=SIGXFSZ"]
-    c.start()
     pid = c.nodes["host-a"].child.pid
     unlimited = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (100 * 1024, unlimited[1]))

@@ -114,8 +114,6 @@ class DescriptorsExhausted(Harm):
 
 @harm("node")
 class FileSizeLimit(Harm):
-    """Nodes of a storm ignore SIGXFSZ."""
-
     def begin(self):
         self.pid = self.process().child.pid
         self.before = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)

@@ -110,8 +110,6 @@ def check_broker(url, seconds, seed):
     c = Cluster(url=url, nodes=3, observers=1, recorders=1, rate=200, through_proxy=proxied,
                 fabric_name=f"check-{os.getpid()}")
     try:
-        for name in c.names:
-            c.node_prefix[name] = ["env", "--ignore-signal=SIGXFSZ"]
         c.start()
         c.wait_beats()
         blown = Storm(c, seed)
@@ -134,8 +132,6 @@ def prepare(c, seconds):
     c.notes.append(what)
     for name, share in traces.divide(events, c.names).items():
         c.loads[name] = Recorded(name, share)
-    for name in c.names:
-        c.node_prefix[name] = ["env", "--ignore-signal=SIGXFSZ"]
     c.disks["host-e"] = mount_for(c, "host-e", DISK_KB)
     c.rate = max(c.rate, len(events) / len(c.names) / seconds)
     c.start()
