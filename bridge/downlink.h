@@ -39,6 +39,9 @@ typedef struct weft__downlink_ops {
     void (*peer)(void *user, const char *node, uint64_t epoch, bool up, const char *why);
     /* The clock of a node is off by more than 5 s; ahead of ours if positive. NULL: nobody cares. */
     void (*skewed)(void *user, const char *node, uint64_t epoch, int64_t skew_ms);
+    /* A life is heard of whose birth never came: it may be among what the broker retains. Told every 10 s. NULL: nobody
+     * cares. */
+    void (*birthless)(void *user);
     /* A message was dropped for what it contains. */
     void (*dropped)(void *user, const char *node, const char *reason);
     /* A stream is forgotten because there are too many, or the topic is not wanted any more. NULL: nobody cares. */

@@ -8,7 +8,8 @@
 #include <string.h>
 
 enum {
-    SUSPECT_GRACE_MS = 600,  /* QoS 0 beats overtake what is queued for us at the broker */
+    SUSPECT_GRACE_MS = 600, /* QoS 0 beats overtake what is queued for us at the broker */
+    BIRTHLESS_MS = 10000,
     BACKLOG_GRACE_MS = 1500, /* a node that comes back first sends what it had not got rid of */
 };
 
@@ -184,6 +185,14 @@ static void beat_take_earlier(weft__downlink *d, const weft__beat *beat)
     }
 }
 
+static void birth_want(weft__downlink *d, int64_t now_ms)
+{
+    if (d->ops.birthless == NULL || (d->birthless_ms != 0 && now_ms - d->birthless_ms < BIRTHLESS_MS))
+        return;
+    d->birthless_ms = now_ms;
+    d->ops.birthless(d->ops.user);
+}
+
 void weft__downlink_beat(weft__downlink *d, const char *sender, const uint8_t *bytes, size_t length, int64_t now_ms)
 {
     weft__beat *beat;
@@ -202,7 +211,10 @@ void weft__downlink_beat(weft__downlink *d, const char *sender, const uint8_t *b
     if (ours)
         beat_take_earlier(d, beat);
     bool born = peer != NULL && peer->birth_count > 0 && peer->epoch == beat->epoch; /* or the broker dropped it */
-    if (ours && (peer == NULL || peer->epoch <= beat->epoch))
+    bool present = ours && (peer == NULL || peer->epoch <= beat->epoch);
+    if (present && !born)
+        birth_want(d, now_ms);
+    if (present)
         for (unsigned number = 0; number < WEFT_TOPIC_MAX; number++)
             if (d->interest & (uint32_t)weft_topic_from_number(number))
                 beat_take_topic(d, beat, weft_topic_from_number(number), born, now_ms);

@@ -27,6 +27,7 @@ struct weft__downlink {
     int64_t now_ms; /* of the message or tick that is being taken */
     uint32_t interest;
     uint64_t stamp;
+    int64_t birthless_ms;                /* when it was last told that a birth is missing; 0: never */
     weft__moment wanted[WEFT_TOPIC_MAX]; /* since when */
     weft__asks asks;
     weft__stream *changed;

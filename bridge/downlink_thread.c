@@ -197,6 +197,15 @@ static void on_skewed(void *user, const char *node, uint64_t epoch, int64_t skew
                                              .text = skew_ms < 0 ? "behind" : "ahead"});
 }
 
+/* What the broker says again then is no news from before our first connection. */
+static void on_birthless(void *user)
+{
+    weft_bridge *b = user;
+    atomic_store(&b->first_connection, false);
+    atomic_store(&b->cursors.lives_wanted, true);
+    weft__signal_raise(&b->link_signal);
+}
+
 static void on_dropped(void *user, const char *node, const char *reason)
 {
     weft_bridge *b = user;
@@ -240,6 +249,7 @@ weft_status weft__downlink_thread_prepare(weft_bridge *b)
                               .ask = on_ask,
                               .peer = on_peer,
                               .skewed = on_skewed,
+                              .birthless = on_birthless,
                               .dropped = on_dropped,
                               .unaccounted = on_unaccounted,
                               .user = b};

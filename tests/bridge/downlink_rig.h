@@ -28,7 +28,7 @@ typedef struct rig {
     size_t lost_count;
     asked ask; /* the last */
     size_t ask_count;
-    unsigned ups, downs, drops;
+    unsigned ups, downs, drops, birthless;
     int64_t unaccounted; /* the last */
     unsigned complaints;
 } rig;
@@ -68,6 +68,12 @@ static inline void on_peer(void *user, const char *node, uint64_t epoch, bool up
     *(up ? &r->ups : &r->downs) += 1;
 }
 
+static inline void on_birthless(void *user)
+{
+    rig *r = user;
+    r->birthless++;
+}
+
 static inline void on_dropped(void *user, const char *node, const char *reason)
 {
     rig *r = user;
@@ -100,6 +106,7 @@ static inline rig *rig_create_from(uint32_t interest, int64_t since_ms)
                               .lost = on_lost,
                               .ask = on_ask,
                               .peer = on_peer,
+                              .birthless = on_birthless,
                               .dropped = on_dropped,
                               .unaccounted = on_unaccounted,
                               .user = r};

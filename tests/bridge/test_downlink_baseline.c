@@ -228,6 +228,11 @@ static void beats_count_also_if_the_birth_never_came(void)
     beat_of_unborn(r, BEGAN + 60000, 7, BEGAN + 65000);
     CU_ASSERT_EQUAL_FATAL(r->ask_count, 1);
     CU_ASSERT_TRUE(r->ask.epoch == BEGAN + 60000 && r->ask.from == 1 && r->ask.to == 7);
+    CU_ASSERT_EQUAL(r->birthless, 1); /* within 10 s */
+    birth(r, BEGAN + 60000, false);
+    pass(r, 20000);
+    beat_of_unborn(r, BEGAN + 60000, 7, BEGAN + 90000);
+    CU_ASSERT_EQUAL(r->birthless, 1);
     rig_destroy(r);
 }
 
