@@ -194,6 +194,15 @@ class Fabric:
         return "marker" in sub.out() or sub.child.poll() is not None
 
 
+def numbered(node, number):
+    """Event number N of a node, in one of three streams."""
+    session = f"{node}/{number}"
+    return ({"type": "session_start", "sessionId": session},
+            {"type": "tool_call_start", "sessionId": session, "toolCallStart": {"toolName": "Bash", "callId": "c"}},
+            {"type": "token_usage", "sessionId": session, "tokenUsage": {"model": "m", "inputTokens": number}}
+            )[number % 3]
+
+
 def events(process):
     """The events that a subscriber has printed, without the markers and what it made up when a node died."""
     process.parsed += map(json.loads, process.lines()[len(process.parsed):])

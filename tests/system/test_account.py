@@ -8,7 +8,7 @@ import signal
 import subprocess
 from collections import Counter
 
-from fabric import FabricTest, events, main, sessions, wait_for
+from fabric import FabricTest, events, main, numbered, sessions, wait_for
 from wire import TRAILER, events_pb2
 
 NODES = ("host-a", "host-b")
@@ -17,15 +17,6 @@ BURST_MAX = 60
 WAIT_S = 60
 SEED = int(os.environ.get("WEFT_TEST_SEED", 0)) or secrets.randbelow(10**9)
 TOPICS = ("session", "tool", "cost")
-
-
-def numbered(node, number):
-    """Event number N of a node, in one of three streams."""
-    session = f"{node}/{number}"
-    return ({"type": "session_start", "sessionId": session},
-            {"type": "tool_call_start", "sessionId": session, "toolCallStart": {"toolName": "Bash", "callId": "c"}},
-            {"type": "token_usage", "sessionId": session, "tokenUsage": {"model": "m", "inputTokens": number}}
-            )[number % 3]
 
 
 def varint(number):

@@ -9,7 +9,7 @@ import random
 import secrets
 import signal
 
-from fabric import FabricTest, disorder, events, losses, main, sessions, wait_for
+from fabric import FabricTest, disorder, events, losses, main, numbered, sessions, wait_for
 
 NODES = ("host-a", "host-b", "host-c")
 STEPS = 400
@@ -20,15 +20,6 @@ BROKER_AWAY_STEPS = 25
 QUEUED_ROUNDS = 100
 LINES_MAX = 1000
 SEED = int(os.environ.get("WEFT_TEST_SEED", 0)) or secrets.randbelow(10**9)
-
-
-def numbered(node, number):
-    """Event number N of a node, in one of three streams."""
-    session = f"{node}/{number}"
-    return ({"type": "session_start", "sessionId": session},
-            {"type": "tool_call_start", "sessionId": session, "toolCallStart": {"toolName": "Bash", "callId": "c"}},
-            {"type": "token_usage", "sessionId": session, "tokenUsage": {"model": "m", "inputTokens": number}}
-            )[number % 3]
 
 
 def number_of(event):
