@@ -42,18 +42,18 @@ size_t weft__utf8_sequence(const char *p, size_t left)
     return length;
 }
 
-/* Whether eight bytes are all in 0x01 to 0x7F. */
 static bool is_plain_word(const char *bytes)
 {
-    const uint64_t high = 0x8080808080808080u, ones = 0x0101010101010101u;
     uint64_t word;
     memcpy(&word, bytes, sizeof word);
-    return (word & high) == 0 && ((word - ones) & high) == 0;
+    return (weft__word_strange(word) & 0x8080808080808080u) == 0;
 }
 
 bool weft_utf8_valid(const char *bytes, size_t length)
 {
     size_t i = 0;
+    if (weft__is_ascii_text(bytes, length))
+        return true;
     while (i < length) {
         if (length - i >= sizeof(uint64_t) && is_plain_word(bytes + i)) {
             i += sizeof(uint64_t);

@@ -37,6 +37,40 @@ static inline bool weft__is_ascii(const char *bytes, size_t length)
     return ((all | word) & 0x8080808080808080u) == 0;
 }
 
+/* Up to seven bytes and as many 0x01 as a word then lacks. */
+static inline uint64_t weft__word_of_few(const char *bytes, size_t length)
+{
+    const unsigned char *b = (const unsigned char *)bytes;
+    uint32_t low, high;
+    if (length == 0)
+        return 0x0101010101010101u;
+    if (length < sizeof low)
+        return 0x0101010101000000u | (uint64_t)b[0] | (uint64_t)b[length / 2] << 8 | (uint64_t)b[length - 1] << 16;
+    memcpy(&low, bytes, sizeof low);
+    memcpy(&high, bytes + length - sizeof high, sizeof high);
+    return low | (uint64_t)high << 32;
+}
+
+/* Has the highest bit of a byte set if not all eight bytes are in 0x01 to 0x7F. */
+static inline uint64_t weft__word_strange(uint64_t word)
+{
+    return word | (word - 0x0101010101010101u);
+}
+
+/* Whether all bytes are in 0x01 to 0x7F. */
+static inline bool weft__is_ascii_text(const char *bytes, size_t length)
+{
+    uint64_t strange = 0, word;
+    if (length < sizeof word)
+        return (weft__word_strange(weft__word_of_few(bytes, length)) & 0x8080808080808080u) == 0;
+    for (size_t i = 0; i < length - sizeof word; i += sizeof word) {
+        memcpy(&word, bytes + i, sizeof word);
+        strange |= weft__word_strange(word);
+    }
+    memcpy(&word, bytes + length - sizeof word, sizeof word);
+    return ((strange | weft__word_strange(word)) & 0x8080808080808080u) == 0;
+}
+
 /* Whether an ASCII character stands for itself in a JSON string (RFC 8259, section 7). */
 static inline bool weft__is_plain_ascii(unsigned char c)
 {

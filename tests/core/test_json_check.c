@@ -189,7 +189,25 @@ static void utf8_is_strict(void)
     CU_ASSERT_FALSE(weft_utf8_valid("1234567\0", 8));
 }
 
+static void utf8_sees_every_byte_of_a_plain_text(void)
+{
+    char text[40];
+    for (size_t length = 0; length <= sizeof text; length++) {
+        memset(text, 0x7F, sizeof text);
+        memset(text, 0x01, length / 2);
+        CU_ASSERT_TRUE(weft_utf8_valid(text, length));
+        for (size_t i = 0; i < length; i++) {
+            char kept = text[i];
+            text[i] = '\0';
+            CU_ASSERT_FALSE(weft_utf8_valid(text, length));
+            text[i] = '\x80';
+            CU_ASSERT_FALSE(weft_utf8_valid(text, length));
+            text[i] = kept;
+        }
+    }
+}
+
 SUITE(core_json_check, CASE(accepts_every_kind_of_value), CASE(refuses_what_only_looks_like_json),
       CASE(a_nul_byte_is_never_json), CASE(reads_no_further_than_the_length),
       CASE(depth_counts_containers_within_each_other), CASE(a_million_brackets_are_only_too_deep),
-      CASE(remembers_which_container_each_level_is), CASE(utf8_is_strict))
+      CASE(remembers_which_container_each_level_is), CASE(utf8_is_strict), CASE(utf8_sees_every_byte_of_a_plain_text))
