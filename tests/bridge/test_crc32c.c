@@ -51,6 +51,19 @@ static void continues_over_any_split(void)
         }
 }
 
+static void both_ways_agree_at_every_length(void)
+{
+    static uint8_t bytes[8192];
+    uint32_t state = 1;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)((state = state * 1664525 + 1013904223) >> 24);
+    for (size_t length = 0; length < 3500; length++)
+        CU_ASSERT_EQUAL(weft_crc32c(7, bytes + length % 8, length),
+                        weft__crc32c_portable(7, bytes + length % 8, length));
+    for (size_t length = sizeof bytes - 8; length < sizeof bytes; length++)
+        CU_ASSERT_EQUAL(weft_crc32c(~0u, bytes, length), weft__crc32c_portable(~0u, bytes, length));
+}
+
 static void notices_every_flipped_bit(void)
 {
     uint8_t bytes[48];
@@ -63,4 +76,4 @@ static void notices_every_flipped_bit(void)
 }
 
 SUITE(bridge_crc32c, CASE(gives_the_vectors_of_rfc_3720), CASE(gives_the_check_value_of_the_catalogue),
-      CASE(continues_over_any_split), CASE(notices_every_flipped_bit))
+      CASE(continues_over_any_split), CASE(both_ways_agree_at_every_length), CASE(notices_every_flipped_bit))
