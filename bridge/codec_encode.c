@@ -1,151 +1,176 @@
-/* bridge/codec_encode.c: events to bytes.
+/* bridge/codec_encode.c: see codec_encode.h.
  *
- * A message is packed piece by piece: header, each event, each lost record, then the checksum. So the fields stand in
- * the order of their numbers, the checksum is really the last, and only one event at a time exists twice. */
-#include <stdlib.h>
+ * The fields stand in the order of their numbers and the checksum is really the last. Lost records, which are rare, go
+ * by way of the generated code. */
+#include "bridge/codec_encode.h"
 
-#include "bridge/codec_build.h"
+#include <stdlib.h>
+#include <string.h>
+
 #include "bridge/codec_record.h"
 #include "bridge/codec_wire.h"
-#include "weft/wire.h"
+#include "weft/v1/events.pb-c.h"
 
-enum { EVENTS_FIELD = 4, LOST_FIELD = 5, FIRST_BYTES = 512 };
+enum {
+    NODE_TAG = 1 << 3 | PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED,
+    EPOCH_TAG = 2 << 3 | PROTOBUF_C_WIRE_TYPE_VARINT,
+    PREV_SEQ_TAG = 3 << 3 | PROTOBUF_C_WIRE_TYPE_VARINT,
+    LOST_TAG = 5 << 3 | PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED,
+    HEADER_MAX_BYTES = 2 + WEFT_NAME_MAX_BYTES + 2 * (1 + WEFT__VARINT_MAX_BYTES),
+    FIRST_BYTES = 1024,
+    BUFFER_MAX_BYTES = WEFT_BATCH_MAX_BYTES + 4096, /* what an event may take is reckoned from above */
+};
 
-typedef struct output {
-    uint8_t *bytes;
-    size_t length;
-    size_t capacity;
-} output;
-
-/* Makes room; WEFT_BATCH_MAX_BYTES bounds the whole. */
-static weft_status output_reserve(output *out, size_t more)
+/* Twice as large as it was; TOO_LARGE when it is as large as it may be. */
+static weft_status buffer_grow(weft__writer *w)
 {
-    if (more > (size_t)WEFT_BATCH_MAX_BYTES - out->length)
+    if (w->capacity == BUFFER_MAX_BYTES)
         return WEFT_TOO_LARGE;
-    size_t wanted = out->length + more;
-    if (wanted <= out->capacity)
-        return WEFT_OK;
-    size_t capacity = out->capacity == 0 ? FIRST_BYTES : 2 * out->capacity;
-    if (capacity < wanted)
-        capacity = wanted;
-    uint8_t *bytes = realloc(out->bytes, capacity);
+    size_t capacity = w->capacity == 0 ? FIRST_BYTES : 2 * w->capacity;
+    if (capacity > BUFFER_MAX_BYTES)
+        capacity = BUFFER_MAX_BYTES;
+    uint8_t *bytes = realloc(w->bytes, capacity);
     if (bytes == NULL)
         return WEFT_NO_MEMORY;
-    out->bytes = bytes;
-    out->capacity = capacity;
+    w->bytes = bytes;
+    w->capacity = capacity;
     return WEFT_OK;
 }
 
-static size_t element_bytes(size_t size)
+static weft_status buffer_need(weft__writer *w, size_t more)
 {
-    return 1 + weft__varint_bytes(size) + size;
+    weft_status st = WEFT_OK;
+    while (st == WEFT_OK && w->capacity - w->length < more)
+        st = buffer_grow(w);
+    return st;
 }
 
-/* Packs a message as one element of a repeated field. */
-static weft_status output_element(output *out, uint32_t number, const ProtobufCMessage *message)
+static uint8_t *number_put(uint8_t *at, uint8_t tag, uint64_t value)
 {
-    size_t size = protobuf_c_message_get_packed_size(message);
-    if (element_bytes(size) > WEFT_EVENT_MAX_BYTES)
+    if (value == 0)
+        return at;
+    *at++ = tag;
+    return weft__varint_write(at, value);
+}
+
+weft_status weft__writer_begin(weft__writer *w, const char *node, uint64_t epoch, uint64_t prev_seq, weft_topic topic)
+{
+    w->length = 0;
+    if (!weft_name_valid(node) || epoch == 0)
+        return WEFT_INVALID;
+    weft_status st = buffer_need(w, HEADER_MAX_BYTES);
+    if (st != WEFT_OK)
+        return st;
+    size_t length = strlen(node);
+    uint8_t *at = w->bytes;
+    *at++ = NODE_TAG;
+    at = weft__varint_write(at, length);
+    memcpy(at, node, length);
+    at = number_put(at + length, EPOCH_TAG, epoch);
+    at = number_put(at, PREV_SEQ_TAG, prev_seq);
+    w->length = w->header_bytes = (size_t)(at - w->bytes);
+    w->last_seq = prev_seq;
+    w->topic = topic;
+    w->last.width = WEFT__WIDTH_FIRST;
+    return WEFT_OK;
+}
+
+/* Writes the event behind what is there, growing until it fits. */
+static weft_status event_write(weft__writer *w, const weft_event *event, weft__written *written)
+{
+    weft_status st;
+    while ((st = weft__event_write(event, w->bytes + w->length, w->capacity - w->length, written)) == WEFT_FULL)
+        if ((st = buffer_grow(w)) != WEFT_OK)
+            break;
+    return st;
+}
+
+weft_status weft__writer_add(weft__writer *w, const weft_event *event)
+{
+    weft__written written = w->last;
+    if (event->id.seq <= w->last_seq)
+        return WEFT_INVALID;
+    weft_status st = event_write(w, event, &written);
+    if (st != WEFT_OK)
+        return st;
+    size_t length = (size_t)(written.end - w->bytes);
+    weft_topic topic = written.foreign ? w->topic : weft_event_topic(event);
+    if (w->topic != 0 && w->topic != topic)
+        return WEFT_INVALID;
+    if (length - w->length > WEFT_EVENT_MAX_BYTES || length > WEFT_BATCH_MAX_BYTES)
         return WEFT_TOO_LARGE;
-    weft_status st = output_reserve(out, element_bytes(size));
-    if (st != WEFT_OK)
-        return st;
-    uint8_t *at = out->bytes + out->length;
-    *at++ = (uint8_t)(number << 3 | PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
-    at = weft__varint_write(at, size);
-    at += protobuf_c_message_pack(message, at);
-    out->length = (size_t)(at - out->bytes);
+    w->length = length;
+    w->last = written;
+    w->last_seq = event->id.seq;
+    w->topic = topic;
     return WEFT_OK;
 }
 
-static weft_status header_encode(output *out, const weft_batch *batch)
+weft_status weft__writer_lose(weft__writer *w, const weft_lost *lost)
 {
-    Weft__V1__EventBatch header = WEFT__V1__EVENT_BATCH__INIT;
-    header.node = (char *)(uintptr_t)batch->node;
-    header.epoch = batch->epoch;
-    header.prev_seq = batch->prev_seq;
-    weft_status st = output_reserve(out, weft__v1__event_batch__get_packed_size(&header));
-    if (st == WEFT_OK)
-        out->length = weft__v1__event_batch__pack(&header, out->bytes);
-    return st;
-}
-
-static weft_status event_encode(output *out, const weft_event *event, weft_topic *topic)
-{
-    weft__built_event built;
-    weft_status st = weft__built_event_init(&built, event);
+    Weft__V1__Lost message;
+    if (!weft__record_store(&weft__lost_record, lost, &message.base, NULL))
+        return WEFT_INVALID;
+    size_t size = weft__v1__lost__get_packed_size(&message);
+    weft_status st = buffer_need(w, 1 + WEFT__VARINT_MAX_BYTES + size);
     if (st != WEFT_OK)
         return st;
-    weft_topic own = built.foreign ? *topic : weft_event_topic(event);
-    if (*topic == 0 || *topic == own)
-        st = output_element(out, EVENTS_FIELD, &built.message.base);
-    else
-        st = WEFT_INVALID;
-    *topic = own;
-    weft__built_event_fini(&built);
-    return st;
+    uint8_t *at = w->bytes + w->length;
+    *at++ = LOST_TAG;
+    at = weft__varint_write(at, size);
+    at += weft__v1__lost__pack(&message, at);
+    w->length = (size_t)(at - w->bytes);
+    return w->length <= WEFT_BATCH_MAX_BYTES ? WEFT_OK : WEFT_TOO_LARGE;
 }
 
-static weft_status events_encode(output *out, const weft_batch *batch)
+weft_status weft__writer_finish(const weft__writer *w, uint8_t **ret, size_t *ret_length)
 {
-    uint64_t seq = batch->prev_seq;
-    weft_topic topic = batch->topic;
-    weft_status st = WEFT_OK;
-    for (size_t i = 0; i < batch->event_count && st == WEFT_OK; i++) {
-        const weft_event *event = batch->events[i];
-        st = event->id.seq > seq ? event_encode(out, event, &topic) : WEFT_INVALID;
-        seq = event->id.seq;
-    }
-    return st;
+    if (w->length > WEFT_BATCH_MAX_BYTES - WEFT__CRC_BYTES)
+        return WEFT_TOO_LARGE;
+    uint8_t *bytes = malloc(w->length + WEFT__CRC_BYTES);
+    if (bytes == NULL)
+        return WEFT_NO_MEMORY;
+    memcpy(bytes, w->bytes, w->length);
+    *ret_length = (size_t)(weft__crc_append(bytes, w->length, bytes + w->length) - bytes);
+    *ret = bytes;
+    return WEFT_OK;
 }
 
-static weft_status lost_encode(output *out, const weft_batch *batch)
+void weft__writer_fini(weft__writer *w)
 {
-    weft_status st = WEFT_OK;
-    for (size_t i = 0; i < batch->lost_count && st == WEFT_OK; i++) {
-        Weft__V1__Lost lost;
-        st = WEFT_INVALID;
-        if (weft__record_store(&weft__lost_record, &batch->lost[i], &lost.base, NULL))
-            st = output_element(out, LOST_FIELD, &lost.base);
-    }
-    return st;
+    free(w->bytes);
+    *w = (weft__writer){0};
 }
 
-static weft_status crc_encode(output *out)
+static weft_status batch_write(weft__writer *w, const weft_batch *batch)
 {
-    weft_status st = output_reserve(out, WEFT__CRC_BYTES);
-    if (st == WEFT_OK)
-        out->length = (size_t)(weft__crc_append(out->bytes, out->length, out->bytes + out->length) - out->bytes);
+    weft_status st = weft__writer_begin(w, batch->node, batch->epoch, batch->prev_seq, batch->topic);
+    for (size_t i = 0; i < batch->event_count && st == WEFT_OK; i++)
+        st = weft__writer_add(w, batch->events[i]);
+    for (size_t i = 0; i < batch->lost_count && st == WEFT_OK; i++)
+        st = weft__writer_lose(w, &batch->lost[i]);
     return st;
 }
 
 weft_status weft_batch_encode(const weft_batch *batch, uint8_t **ret_bytes, size_t *ret_length)
 {
-    output out = {0};
-    if (!weft_name_valid(batch->node) || batch->epoch == 0)
-        return WEFT_INVALID;
-    weft_status st = header_encode(&out, batch);
+    weft__writer w = {0};
+    weft_status st = batch_write(&w, batch);
     if (st == WEFT_OK)
-        st = events_encode(&out, batch);
-    if (st == WEFT_OK)
-        st = lost_encode(&out, batch);
-    if (st == WEFT_OK)
-        st = crc_encode(&out);
-    if (st != WEFT_OK) {
-        free(out.bytes);
-        return st;
-    }
-    *ret_bytes = out.bytes;
-    *ret_length = out.length;
-    return WEFT_OK;
+        st = weft__writer_finish(&w, ret_bytes, ret_length);
+    weft__writer_fini(&w);
+    return st;
 }
 
 size_t weft_event_encoded_bytes(const weft_event *event)
 {
-    weft__built_event built;
-    if (weft__built_event_init(&built, event) != WEFT_OK)
+    weft__written written = {.width = WEFT__WIDTH_FIRST};
+    size_t bytes = weft__event_write_bytes(event);
+    uint8_t *scratch = bytes > 0 ? malloc(bytes) : NULL;
+    if (scratch == NULL)
         return 0;
-    size_t size = protobuf_c_message_get_packed_size(&built.message.base);
-    weft__built_event_fini(&built);
-    return element_bytes(size);
+    weft_status st = weft__event_write(event, scratch, bytes, &written);
+    size_t length = st == WEFT_OK ? (size_t)(written.end - scratch) : 0;
+    free(scratch);
+    return length;
 }
