@@ -1,13 +1,13 @@
-/* bridge/codec_bind.h: which member of our structs is which member of the generated ones.
+/* bridge/codec_bind.h: which member of our structs is which member of the generated ones, for all messages but events
+ * (codec_plan.h).
  *
- * A binding is one scalar member on both sides. Those of the events are made from weft_schema and the generated
- * descriptors at first use; the control messages write theirs down. Threads: any. */
+ * A binding is one scalar member on both sides. Threads: any. */
 #ifndef WEFT_BRIDGE_CODEC_BIND_H
 #define WEFT_BRIDGE_CODEC_BIND_H
 
 #include <protobuf-c/protobuf-c.h>
 
-#include "weft/schema.h"
+#include "weft/event.h"
 
 typedef enum weft__bind_kind {
     WEFT__BIND_STRING, /* "" on the wire is NULL here */
@@ -39,20 +39,5 @@ bool weft__bind_store(const weft__binding *bindings, size_t count, const void *o
  * topic that only a newer version knows; *ret_culprit (static) then names the member. */
 weft_status weft__bind_load(const weft__binding *bindings, size_t count, void *ours, const void *wire,
                             const char **ret_culprit);
-
-enum { WEFT__BIND_FIELDS_MAX = 32, WEFT__PAYLOAD_BYTES_MAX = 128 };
-
-/* The wire side of one variant. */
-typedef struct weft__payload_map {
-    const ProtobufCMessageDescriptor *message;
-    weft__binding bindings[WEFT__BIND_FIELDS_MAX];
-    size_t binding_count;
-    size_t slot_offset; /* of the pointer to the payload in the generated event */
-    size_t case_offset; /* of the number of the payload */
-} weft__payload_map;
-
-/* The scalar members of the envelope; and a variant's. Ownership: static. NULL for an unknown type. */
-const weft__binding *weft__envelope_bindings(size_t *ret_count);
-const weft__payload_map *weft__payload_map_of(weft_event_type type);
 
 #endif

@@ -1,20 +1,18 @@
 /* bridge/codec_decode.c: bytes to events, every one of them verified.
  *
  * Two walks over the top level of the message: the first checks the header and counts, the second takes one event after
- * the other apart. Each event goes through the check of its raw bytes (which sees the NULs that the generated code
- * would cut at), the generated unpacker with its own small memory, and the same validation as a published event.
+ * the other apart. Each event is read where it stands, copied into its own kept block, and judged there by the same
+ * rules as a published event. Lost records, which are rare, go by way of the generated code.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "bridge/codec_arena.h"
-#include "bridge/codec_bind.h"
+#include "bridge/codec_read.h"
 #include "bridge/codec_reason.h"
 #include "bridge/codec_record.h"
 #include "bridge/codec_unknown.h"
 #include "bridge/codec_wire.h"
-#include "core/event_private.h"
-#include "weft/v1/events.pb-c.h"
 #include "weft/wire.h"
 
 enum { NODE_FIELD = 1, EPOCH_FIELD, PREV_SEQ_FIELD, EVENTS_FIELD, LOST_FIELD };
@@ -89,7 +87,7 @@ static weft_status header_read(const uint8_t *bytes, size_t length, header *h, c
 {
     weft__wire_reader reader = {bytes, bytes + length};
     weft__wire_field field;
-    while (weft__wire_next(&reader, &field)) {
+    while (weft__wire_take(&reader, &field)) {
         if (!header_field_typed(&field))
             return malformed(reason, "wrong wire type");
         if (!header_field(h, &field))
@@ -105,122 +103,66 @@ static weft_status header_read(const uint8_t *bytes, size_t length, header *h, c
 /* ---- one event ---- */
 
 typedef struct event_reader {
-    weft__arena arena;
+    weft__arena arena; /* of what goes by way of the generated code */
+    weft__read read;
     batch_block *block;
     uint64_t last_seq;
     const char **reason;
 } event_reader;
 
-/* Checks the raw bytes of an event and finds its one payload. */
-static bool event_scan(const weft__wire_field *element, weft__wire_field *ret_payload, const char **reason)
-{
-    weft__wire_reader reader = {element->data, element->data + element->length};
-    weft__wire_field field;
-    size_t payloads = 0;
-    while (weft__wire_next(&reader, &field)) {
-        if (!weft__wire_check_field(&weft__v1__runtime_event__descriptor, &field, "events[]", reason))
-            return false;
-        if (field.number >= WEFT__PAYLOAD_FIRST && field.number <= WEFT__PAYLOAD_LAST &&
-            field.type == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED) {
-            *ret_payload = field;
-            payloads++;
-        }
-    }
-    if (reader.next != reader.end)
-        return weft__refuse(reason, "events[]: damaged field");
-    return payloads == 1 || weft__refuse(reason, "events[]: not exactly one payload");
-}
-
-static bool lists_load(weft__arena *arena, const Weft__V1__RuntimeEvent *message, weft_event *event)
-{
-    event->tags = (const char *const *)message->tags;
-    event->tag_count = message->n_tags;
-    if (message->n_attributes == 0)
-        return true;
-    weft_attribute *attributes = weft__arena_alloc(arena, message->n_attributes * sizeof *attributes);
-    if (attributes == NULL)
-        return false;
-    for (size_t i = 0; i < message->n_attributes; i++)
-        attributes[i] = (weft_attribute){message->attributes[i]->key, message->attributes[i]->value};
-    event->attributes = attributes;
-    event->attribute_count = message->n_attributes;
-    return true;
-}
-
-static weft_status payload_load(const Weft__V1__RuntimeEvent *message, const weft_schema *schema, weft_event *event,
-                                const char **culprit)
-{
-    const weft__payload_map *map = weft__payload_map_of(schema->type);
-    const void *payload = *(void *const *)((const char *)message + map->slot_offset);
-    event->type = schema->type;
-    return weft__bind_load(map->bindings, map->binding_count, event, payload, culprit);
-}
-
-/* Fills an event that borrows from the arena. */
-static weft_status event_load(event_reader *r, const Weft__V1__RuntimeEvent *message, const weft__wire_field *payload,
-                              weft_event *event)
-{
-    size_t count;
-    const char *culprit;
-    const weft__binding *envelope = weft__envelope_bindings(&count);
-    const weft_schema *schema = weft_schema_by_number(payload->number);
-    weft_status st = weft__bind_load(envelope, count, event, message, &culprit);
-    if (st == WEFT_OK && schema != NULL)
-        st = payload_load(message, schema, event, &culprit);
-    if (st != WEFT_OK)
-        return malformed(r->reason, weft__reason("events[]", culprit, "not a known value"));
-    if (!lists_load(&r->arena, message, event))
-        return weft__arena_verdict(&r->arena, "events[]", r->reason);
-    event->id.node = r->block->node;
-    event->id.epoch = r->block->batch.epoch;
-    return WEFT_OK;
-}
-
-/* As a publisher's event, but for what a publisher owes by our rules; the payload of a newer version is added
- * afterwards, for its text is ours and may be larger than what a publisher is allowed. */
-static weft_status event_judge(event_reader *r, const weft__wire_field *payload, weft_event *event)
+/* As a publisher's event, but for what a publisher owes by our rules. */
+static weft_status event_judge(event_reader *r, const weft_event *event)
 {
     weft__fault fault;
-    bool foreign = weft_schema_by_number(payload->number) == NULL;
-    if (foreign)
-        event->type = WEFT_CUSTOM;
-    weft_status st = weft__event_judge(event, false, &fault);
-    if (st != WEFT_OK)
+    if (weft__event_judge_measured(event, &r->read.layout, &fault) != WEFT_OK)
         return malformed(r->reason, weft__reason("events[]", fault.field, fault.what));
     if (event->id.seq <= r->last_seq)
         return malformed(r->reason, "events[].seq: not rising");
     r->last_seq = event->id.seq;
-    if (foreign)
-        return weft__unknown_to_custom(&r->arena, payload->number, payload->data, payload->length, event)
-                   ? WEFT_OK
-                   : weft__arena_verdict(&r->arena, "events[]", r->reason);
-    weft_topic topic = weft_event_topic(event);
+    if (r->read.payload_steps == NULL)
+        return WEFT_OK;
+    weft_topic topic = r->read.payload_steps->topic;
     if (r->block->batch.topic != 0 && r->block->batch.topic != topic)
         return malformed(r->reason, "events[]: more than one topic");
     r->block->batch.topic = topic;
     return WEFT_OK;
 }
 
+/* Gives a judged event the payload of a newer version, whose text is ours and may be larger than what a publisher is
+ * allowed. Takes the event's reference. */
+static weft_status foreign_add(event_reader *r, const weft_event **event)
+{
+    weft_event whole = **event;
+    const weft_event *without = *event;
+    weft__arena_reset(&r->arena, weft__arena_budget(r->read.payload_bytes));
+    if (weft__unknown_to_custom(&r->arena, r->read.payload_number, r->read.payload, r->read.payload_bytes, &whole))
+        *event = weft_event_keep(&whole);
+    else
+        *event = NULL;
+    weft_event_release(without);
+    return *event != NULL ? WEFT_OK : WEFT_NO_MEMORY;
+}
+
 static weft_status event_decode(event_reader *r, const weft__wire_field *element, const weft_event **ret)
 {
-    weft__wire_field payload = {0};
-    weft_event event = {0};
     if ((size_t)(element->data - element->start) + element->length > WEFT_EVENT_MAX_BYTES)
         return malformed(r->reason, "events[]: larger than allowed");
-    if (!event_scan(element, &payload, r->reason))
-        return WEFT_MALFORMED;
-    weft__arena_reset(&r->arena, weft__arena_budget(element->length));
-    const ProtobufCMessage *message =
-        weft__arena_unpack(&r->arena, &weft__v1__runtime_event__descriptor, element->data, element->length);
-    if (message == NULL)
-        return weft__arena_verdict(&r->arena, "events[]", r->reason);
-    weft_status st = event_load(r, (const Weft__V1__RuntimeEvent *)message, &payload, &event);
-    if (st == WEFT_OK)
-        st = event_judge(r, &payload, &event);
+    weft_status st = weft__event_read(&r->read, element->data, element->length, r->reason);
     if (st != WEFT_OK)
         return st;
-    *ret = weft_event_keep(&event);
-    return *ret != NULL ? WEFT_OK : WEFT_NO_MEMORY;
+    const weft_event *kept = weft__event_keep_spans(
+        &r->read.event, &(weft__spans){&r->read.layout, r->read.tag_sizes, r->read.attribute_sizes});
+    if (kept == NULL)
+        return WEFT_NO_MEMORY;
+    st = event_judge(r, kept);
+    if (st != WEFT_OK) {
+        weft_event_release(kept);
+        return st;
+    }
+    if (r->read.payload_steps == NULL)
+        st = foreign_add(r, &kept);
+    *ret = kept;
+    return st;
 }
 
 /* ---- lost records ---- */
@@ -271,7 +213,7 @@ static weft_status elements_decode(event_reader *r, const uint8_t *bytes, size_t
     weft__wire_reader reader = {bytes, bytes + length};
     weft__wire_field field;
     weft_status st = WEFT_OK;
-    while (st == WEFT_OK && weft__wire_next(&reader, &field)) {
+    while (st == WEFT_OK && weft__wire_take(&reader, &field)) {
         if (field.number == EVENTS_FIELD) {
             st = event_decode(r, &field, &r->block->events[batch->event_count]);
             batch->event_count += st == WEFT_OK;
@@ -288,10 +230,14 @@ static weft_status body_decode(const uint8_t *bytes, size_t length, bool checked
     weft_status st = header_read(bytes, length, &h, reason);
     if (st != WEFT_OK)
         return st;
-    event_reader r = {.block = block_create(&h), .last_seq = h.prev_seq, .reason = reason};
+    event_reader r; /* large: no member is set that need not be */
+    r.block = block_create(&h);
     if (r.block == NULL)
         return WEFT_NO_MEMORY;
     r.block->batch.checked = checked;
+    r.last_seq = h.prev_seq;
+    r.reason = reason;
+    weft__read_init(&r.read, r.block->node, h.epoch);
     weft__arena_init(&r.arena, 0);
     st = elements_decode(&r, bytes, length);
     weft__arena_fini(&r.arena);

@@ -91,6 +91,8 @@ static weft__step *step_add(weft__steps *to, unsigned number, weft__form form, c
     to->extra_bytes += TAG_MAX_BYTES;
     to->extra_bytes += form == WEFT__FORM_STRING ? LENGTH_MAX_BYTES : WEFT__VARINT_MAX_BYTES;
     to->place[number] = (uint8_t)++to->count;
+    if (step->tag_bytes == 1)
+        to->place_of_tag[step->tag[0]] = to->place[number];
     return step;
 }
 

@@ -48,6 +48,7 @@ typedef struct weft__steps {
     weft__step all[WEFT__STEPS_MAX];          /* in the order of their numbers */
     uint8_t checked[WEFT__STEPS_MAX];         /* places in `all` of those whose value may be wrong */
     uint8_t place[WEFT__STEP_NUMBER_MAX + 1]; /* in `all`, plus one; 0: no such number */
+    uint8_t place_of_tag[128];                /* the same by a tag of one byte; 0 also if the wire type is wrong */
 } weft__steps;
 
 /* Ownership: static. Threads: any. The payload's: NULL for an unknown type or number. */

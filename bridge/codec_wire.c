@@ -10,25 +10,9 @@
 #include "weft/json.h"
 #include "weft/wire.h"
 
-enum { WIRE_TYPE_BITS = 3, TAG_MAX_BYTES = 5 };
-
 static const uint8_t crc_tag[] = {0xfd, 0xff, 0xff, 0xff, 0x0f}; /* WEFT__CRC_FIELD, 32 bits */
 
 /* ---- varints ---- */
-
-static bool varint_read(weft__wire_reader *reader, size_t max_bytes, uint64_t *ret)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < max_bytes && reader->next < reader->end; i++) {
-        uint8_t byte = *reader->next++;
-        value |= (uint64_t)(byte & 0x7f) << (7 * i);
-        if (byte < 0x80) {
-            *ret = value;
-            return true;
-        }
-    }
-    return false;
-}
 
 size_t weft__varint_bytes(uint64_t value)
 {
@@ -46,55 +30,11 @@ uint8_t *weft__varint_write(uint8_t *out, uint64_t value)
     return out;
 }
 
-/* ---- fields ---- */
-
-static bool tag_read(weft__wire_reader *reader, weft__wire_field *field)
-{
-    uint64_t tag;
-    field->start = reader->next;
-    if (!varint_read(reader, TAG_MAX_BYTES, &tag) || tag > UINT32_MAX || tag >> WIRE_TYPE_BITS == 0)
-        return false;
-    field->number = (uint32_t)tag >> WIRE_TYPE_BITS;
-    field->type = (ProtobufCWireType)(tag & 7);
-    return true;
-}
-
-/* Learns where the data lies; for a varint its value. */
-static bool data_find(weft__wire_reader *reader, weft__wire_field *field)
-{
-    uint64_t length;
-    field->data = reader->next;
-    switch (field->type) {
-    case PROTOBUF_C_WIRE_TYPE_VARINT:
-        if (!varint_read(reader, WEFT__VARINT_MAX_BYTES, &field->value))
-            return false;
-        field->length = (size_t)(reader->next - field->data);
-        reader->next = field->data;
-        return true;
-    case PROTOBUF_C_WIRE_TYPE_64BIT:
-        field->length = 8;
-        return true;
-    case PROTOBUF_C_WIRE_TYPE_32BIT:
-        field->length = 4;
-        return true;
-    case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED:
-        if (!varint_read(reader, TAG_MAX_BYTES, &length) || length > SIZE_MAX)
-            return false;
-        field->data = reader->next;
-        field->length = (size_t)length;
-        return true;
-    }
-    return false;
-}
-
 bool weft__wire_next(weft__wire_reader *reader, weft__wire_field *ret)
 {
-    weft__wire_reader at = *reader;
     weft__wire_field field = {0};
-    if (at.next == at.end || !tag_read(&at, &field) || !data_find(&at, &field) ||
-        field.length > (size_t)(at.end - at.next))
+    if (!weft__wire_take(reader, &field))
         return false;
-    reader->next = field.data + field.length;
     *ret = field;
     return true;
 }

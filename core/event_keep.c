@@ -66,12 +66,12 @@ void weft__event_measure(const weft_event *event, weft__layout *ret)
         ret->bytes += string_bytes(event->attributes[i].key) + string_bytes(event->attributes[i].value);
 }
 
-static size_t block_bytes(const weft_event *event, const weft__layout *layout)
+static size_t block_bytes(const weft_event *event, const weft__layout *layout, size_t node_bytes)
 {
     size_t tags = event->tags != NULL ? event->tag_count : 0;
     size_t attributes = event->attributes != NULL ? event->attribute_count : 0;
     return sizeof(kept_block) + tags * sizeof *event->tags + attributes * sizeof *event->attributes + layout->bytes +
-           string_bytes(event->id.node);
+           node_bytes;
 }
 
 /* ---- copying ---- */
@@ -87,7 +87,7 @@ static const char *copy_string(char **at, const char *string, size_t bytes)
     return to;
 }
 
-static void copy_strings(char **at, weft_event *event, const weft__layout *layout)
+static void copy_strings(char **at, weft_event *event, const weft__layout *layout, size_t node_bytes)
 {
     const weft__plan *plan = layout->plan;
     for (unsigned i = 0; i < plan->string_count; i++) {
@@ -96,30 +96,62 @@ static void copy_strings(char **at, weft_event *event, const weft__layout *layou
     }
     if (plan->type == WEFT_EVENT_NONE) /* nobody knows which bytes of its payload are pointers */
         memset(&event->custom, 0, sizeof event->custom);
-    event->id.node = copy_string(at, event->id.node, string_bytes(event->id.node));
+    event->id.node = copy_string(at, event->id.node, node_bytes);
+}
+
+static void copy_tags(char **at, weft_event *event, const char **to, const size_t *sizes)
+{
+    const char *const *from = event->tags;
+    for (size_t i = 0; i < event->tag_count; i++)
+        to[i] = copy_string(at, from[i], sizes != NULL ? sizes[i] : string_bytes(from[i]));
+    event->tags = event->tag_count > 0 ? to : NULL;
+}
+
+static void copy_attributes(char **at, weft_event *event, weft_attribute *to, const weft__attribute_sizes *sizes)
+{
+    const weft_attribute *from = event->attributes;
+    for (size_t i = 0; i < event->attribute_count; i++) {
+        to[i].key = copy_string(at, from[i].key, sizes != NULL ? sizes[i].key : string_bytes(from[i].key));
+        to[i].value = copy_string(at, from[i].value, sizes != NULL ? sizes[i].value : string_bytes(from[i].value));
+    }
+    event->attributes = event->attribute_count > 0 ? to : NULL;
 }
 
 /* The arrays hold pointers and come first, where the block is aligned for them. */
-static void copy_arrays(char **at, weft_event *event)
+static void copy_arrays(char **at, weft_event *event, const weft__spans *spans)
 {
-    const weft_event from = *event;
+    event->tag_count = event->tags != NULL ? event->tag_count : 0;
+    event->attribute_count = event->attributes != NULL ? event->attribute_count : 0;
     const char **tags = (const char **)(void *)*at;
-    event->tag_count = from.tags != NULL ? from.tag_count : 0;
-    event->tags = event->tag_count > 0 ? tags : NULL;
     weft_attribute *attributes = (weft_attribute *)(void *)(tags + event->tag_count);
-    event->attribute_count = from.attributes != NULL ? from.attribute_count : 0;
-    event->attributes = event->attribute_count > 0 ? attributes : NULL;
     *at = (char *)(attributes + event->attribute_count);
-    for (size_t i = 0; i < event->tag_count; i++)
-        tags[i] = copy_string(at, from.tags[i], string_bytes(from.tags[i]));
-    for (size_t i = 0; i < event->attribute_count; i++) {
-        const weft_attribute *a = &from.attributes[i];
-        attributes[i].key = copy_string(at, a->key, string_bytes(a->key));
-        attributes[i].value = copy_string(at, a->value, string_bytes(a->value));
-    }
+    copy_tags(at, event, tags, spans != NULL ? spans->tags : NULL);
+    copy_attributes(at, event, attributes, spans != NULL ? spans->attributes : NULL);
 }
 
-/* Ownership: the caller's, with `refs` references. Not yet seen by others: the caller may still set numbers in it. */
+/* Ownership: the caller's, with `refs` references. Not yet seen by others: the caller may still set numbers in it.
+ * spans may be NULL. */
+static weft_event *block_fill(const weft_event *event, const weft__layout *layout, const weft__spans *spans,
+                              unsigned refs)
+{
+    size_t node_bytes = string_bytes(event->id.node), bytes = block_bytes(event, layout, node_bytes);
+    kept_block *block = weft__block_alloc(bytes);
+    if (block == NULL)
+        return NULL;
+    char *at = (char *)(block + 1);
+    block->event = *event;
+    if (event->tag_count + event->attribute_count > 0)
+        copy_arrays(&at, &block->event, spans);
+    copy_strings(&at, &block->event, layout, node_bytes);
+    assert(at == (char *)block + bytes);
+    block->event.keeper = &block->keeper;
+    block->bytes = bytes;
+    atomic_init(&block->refs, refs);
+    atomic_init(&block->keeper.kept, &block->event);
+    return &block->event;
+}
+
+/* layout NULL: not measured yet. */
 static weft_event *block_create(const weft_event *event, const weft__layout *layout, unsigned refs)
 {
     weft__layout measured;
@@ -127,21 +159,12 @@ static weft_event *block_create(const weft_event *event, const weft__layout *lay
         weft__event_measure(event, &measured);
         layout = &measured;
     }
-    size_t bytes = block_bytes(event, layout);
-    kept_block *block = weft__block_alloc(bytes);
-    if (block == NULL)
-        return NULL;
-    char *at = (char *)(block + 1);
-    block->event = *event;
-    if (event->tag_count + event->attribute_count > 0)
-        copy_arrays(&at, &block->event);
-    copy_strings(&at, &block->event, layout);
-    assert(at == (char *)block + bytes);
-    block->event.keeper = &block->keeper;
-    block->bytes = bytes;
-    atomic_init(&block->refs, refs);
-    atomic_init(&block->keeper.kept, &block->event);
-    return &block->event;
+    return block_fill(event, layout, NULL, refs);
+}
+
+const weft_event *weft__event_keep_spans(const weft_event *event, const weft__spans *spans)
+{
+    return block_fill(event, spans->layout, spans, 1);
 }
 
 static const weft_event *ref(const weft_event *kept, unsigned n)
@@ -236,7 +259,7 @@ size_t weft_event_kept_bytes(const weft_event *event)
         return block_of(event)->bytes;
     weft__layout layout;
     weft__event_measure(event, &layout);
-    return block_bytes(event, &layout);
+    return block_bytes(event, &layout, string_bytes(event->id.node));
 }
 
 void weft__event_borrow(weft__loan *loan, const weft_event *event)

@@ -27,7 +27,7 @@
 /* Lengths of the strings of one event, measured while validating. Holds as long as none of them is changed. */
 typedef struct weft__layout {
     const weft__plan *plan; /* of the event's type */
-    size_t bytes; /* of all strings but id.node, those of tags and attributes too, each with its NUL */
+    size_t bytes;           /* of all strings but id.node, those of tags and attributes too, each with its NUL */
     size_t sizes[WEFT__PLAN_STRINGS_MAX]; /* of each in the type's plan, with its NUL; 0: absent */
 } weft__layout;
 
@@ -44,6 +44,24 @@ typedef struct weft__fault {
 weft_status weft__event_judge(const weft_event *event, bool publishing, weft__fault *ret_fault);
 /* Measures an event that nobody has validated. */
 void weft__event_measure(const weft_event *event, weft__layout *ret);
+
+typedef struct weft__attribute_sizes {
+    size_t key;
+    size_t value;
+} weft__attribute_sizes;
+
+/* Of an event whose strings lie in a message, without NULs, found to be UTF-8 and measured by the reader: sizes as in a
+ * layout, and those of tags, keys and values, which are all there. */
+typedef struct weft__spans {
+    weft__layout *layout;
+    const size_t *tags;
+    const weft__attribute_sizes *attributes;
+} weft__spans;
+
+/* Copies such an event; only id.node has to have its NUL. Ownership: one reference. NULL when memory is out. */
+const weft_event *weft__event_keep_spans(const weft_event *event, const weft__spans *spans);
+/* As weft__event_judge for the copy, by what the reader has measured. */
+weft_status weft__event_judge_measured(const weft_event *kept, weft__layout *layout, weft__fault *ret_fault);
 
 struct weft_event_keeper {
     _Atomic(const weft_event *) kept; /* the copy, one reference of which is ours; NULL: none yet */

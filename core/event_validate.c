@@ -22,6 +22,7 @@ typedef struct check {
     const weft__plan *plan;
     weft__layout *layout;
     bool publishing;   /* ask also for what a publisher owes */
+    bool measured;     /* strings are in the layout already, and UTF-8 */
     weft__fault fault; /* once a step has failed */
 } check;
 
@@ -90,6 +91,26 @@ static weft_status check_strings(check *c)
             return st;
     }
     return WEFT_OK;
+}
+
+static inline weft_status check_measured(check *c, unsigned index)
+{
+    const weft__plan_string *string = &c->plan->strings[index];
+    size_t size = c->layout->sizes[index];
+    if (size == 0)
+        return string->required ? check_owed(c, c->plan->string_fields[index]->name, MISSING) : WEFT_OK;
+    if (size - 1 > string->max_bytes)
+        return check_bad_text(c, c->plan->string_fields[index]->name, size - 1, string->max_bytes);
+    c->layout->bytes += size;
+    return string->is_json ? check_special(c, index, weft__plan_string_of(c->event, string), size - 1) : WEFT_OK;
+}
+
+static weft_status check_all_measured(check *c)
+{
+    weft_status st = WEFT_OK;
+    for (unsigned i = 0, n = c->plan->string_count; i < n && st == WEFT_OK; i++)
+        st = check_measured(c, i);
+    return st;
 }
 
 static weft_status check_double(check *c, unsigned index, double value)
@@ -228,7 +249,7 @@ static weft_status check_event(check *c)
 {
     if (c->plan->type == WEFT_EVENT_NONE)
         return check_failed(c, "type", WEFT_INVALID);
-    weft_status st = check_strings(c);
+    weft_status st = c->measured ? check_all_measured(c) : check_strings(c);
     if (st == WEFT_OK)
         st = check_scalars(c);
     if (st == WEFT_OK && c->plan->misfit != NULL)
@@ -240,21 +261,20 @@ static weft_status check_event(check *c)
     return st == WEFT_OK ? check_size(c) : st;
 }
 
-static weft_status judge(const weft_event *event, weft__layout *layout, bool publishing, weft__fault *ret_fault)
+static weft_status judge(check *c, weft__fault *ret_fault)
 {
-    check c = {.event = event, .plan = weft__plan_of(event->type), .layout = layout, .publishing = publishing};
-    layout->plan = c.plan;
-    layout->bytes = 0;
-    weft_status st = check_event(&c);
+    c->plan = c->layout->plan = weft__plan_of(c->event->type);
+    c->layout->bytes = 0;
+    weft_status st = check_event(c);
     if (st != WEFT_OK)
-        *ret_fault = c.fault;
+        *ret_fault = c->fault;
     return st;
 }
 
 weft_status weft__event_check(const weft_event *event, weft__layout *ret, const char **ret_field)
 {
     weft__fault fault;
-    weft_status st = judge(event, ret, true, &fault);
+    weft_status st = judge(&(check){.event = event, .layout = ret, .publishing = true}, &fault);
     if (st != WEFT_OK && ret_field != NULL)
         *ret_field = fault.field;
     return st;
@@ -263,7 +283,12 @@ weft_status weft__event_check(const weft_event *event, weft__layout *ret, const 
 weft_status weft__event_judge(const weft_event *event, bool publishing, weft__fault *ret_fault)
 {
     weft__layout unwanted;
-    return judge(event, &unwanted, publishing, ret_fault);
+    return judge(&(check){.event = event, .layout = &unwanted, .publishing = publishing}, ret_fault);
+}
+
+weft_status weft__event_judge_measured(const weft_event *kept, weft__layout *layout, weft__fault *ret_fault)
+{
+    return judge(&(check){.event = kept, .layout = layout, .measured = true}, ret_fault);
 }
 
 weft_status weft_event_validate(const weft_event *event, const char **ret_field)

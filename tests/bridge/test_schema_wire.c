@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bridge/codec_bind.h"
+#include "bridge/codec_plan.h"
 #include "support/suite.h"
 #include "weft/dispatcher.h"
 #include "weft/v1/control.pb-c.h"
@@ -149,16 +149,28 @@ static void the_envelope_is_the_same_on_both_sides(void)
     CU_ASSERT_EQUAL(lists, 2);
 }
 
-static void the_codec_has_room_for_every_variant(void)
+static void check_step(const weft__steps *steps, const weft_field *field)
+{
+    CU_ASSERT_FATAL(field->number <= WEFT__STEP_NUMBER_MAX && field->offset <= UINT16_MAX);
+    const weft__step *step = weft__step_by_number(steps, field->number);
+    if (step == NULL || step->name != field->name || step->offset != field->offset)
+        CU_FAIL_FATAL(field->name);
+    CU_ASSERT((step->tag[0] & 7) == step->wire_type);
+}
+
+static void the_codec_has_a_step_for_every_field(void)
 {
     size_t count;
-    (void)weft_envelope_fields(&count);
-    CU_ASSERT(count <= WEFT__BIND_FIELDS_MAX);
+    const weft_field *envelope = weft_envelope_fields(&count);
+    CU_ASSERT(count + 2 <= WEFT__STEPS_MAX);
+    for (size_t i = 0; i < count; i++)
+        check_step(weft__envelope_steps(), &envelope[i]);
     for (int type = WEFT_EVENT_NONE + 1; type < WEFT_EVENT_TYPE_COUNT; type++) {
         const weft_schema *schema = weft_schema_of((weft_event_type)type);
-        const ProtobufCFieldDescriptor *slot = protobuf_c_message_descriptor_get_field(EVENT, schema->number);
-        CU_ASSERT(schema->field_count <= WEFT__BIND_FIELDS_MAX);
-        CU_ASSERT(((const ProtobufCMessageDescriptor *)slot->descriptor)->sizeof_message <= WEFT__PAYLOAD_BYTES_MAX);
+        CU_ASSERT(schema->field_count <= WEFT__STEPS_MAX);
+        for (size_t i = 0; i < schema->field_count; i++)
+            if (schema->fields[i].number != 0)
+                check_step(weft__payload_steps((weft_event_type)type), &schema->fields[i]);
     }
 }
 
@@ -222,5 +234,5 @@ static void no_message_contains_itself(void)
 
 SUITE(bridge_schema_wire, CASE(every_field_of_a_variant_is_in_its_message),
       CASE(every_message_of_the_payload_is_in_the_schema), CASE(the_envelope_is_the_same_on_both_sides),
-      CASE(the_codec_has_room_for_every_variant), CASE(topics_have_the_same_numbers_and_names),
+      CASE(the_codec_has_a_step_for_every_field), CASE(topics_have_the_same_numbers_and_names),
       CASE(statuses_and_reasons_have_the_same_numbers), CASE(no_message_contains_itself))

@@ -4,6 +4,7 @@
 #define WEFT_TESTS_REFERENCE_BIND_H
 
 #include "bridge/codec_bind.h"
+#include "weft/schema.h"
 
 enum { REFERENCE_FIELDS_MAX = 32, REFERENCE_PAYLOAD_MAX_BYTES = 128 };
 
