@@ -6,6 +6,7 @@
 #ifndef WEFT_BRIDGE_BATCHER_H
 #define WEFT_BRIDGE_BATCHER_H
 
+#include "bridge/codec_encode.h"
 #include "bridge/intake.h"
 #include "bridge/journal.h"
 
@@ -14,13 +15,20 @@ enum {
     WEFT__BATCH_MAX_EVENTS = 512,
 };
 
+/* Where a stream's rows have come to. */
+typedef struct weft__batcher_stream {
+    uint64_t epoch;
+    uint64_t last_seq;
+    uint64_t nth; /* of the stream's events, dropped ones included */
+} weft__batcher_stream;
+
 typedef struct weft__batcher {
-    struct {
-        uint64_t epoch;
-        uint64_t last_seq;
-        uint64_t nth; /* of the stream's events, dropped ones included */
-    } streams[WEFT_TOPIC_MAX];
+    weft__batcher_stream streams[WEFT_TOPIC_MAX];
+    weft__writer writers[WEFT_TOPIC_MAX]; /* their buffers stay from build to build */
 } weft__batcher;
+
+/* Frees what a batcher keeps; it begins zeroed. */
+void weft__batcher_fini(weft__batcher *batcher);
 
 /* Encodes the events of all groups. Ownership: *ret_rows is malloc'ed, and the bytes of each row are.
  * Returns OK or NO_MEMORY (nothing has changed). */

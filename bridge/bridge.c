@@ -567,6 +567,7 @@ void weft_bridge_destroy(weft_bridge *b)
     weft__node_state_destroy(b->state);
     weft__replay_desk_destroy(b->replay_desk);
     weft__intake_fini(&b->intake);
+    weft__batcher_fini(&b->batcher);
     weft__queue_fini(&b->inbound, node_release);
     weft__queue_fini(&b->deliveries, delivery_release);
     nodes_release(b->reading, node_release);

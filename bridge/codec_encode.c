@@ -123,6 +123,11 @@ weft_status weft__writer_lose(weft__writer *w, const weft_lost *lost)
     return w->length <= WEFT_BATCH_MAX_BYTES ? WEFT_OK : WEFT_TOO_LARGE;
 }
 
+void weft__writer_cut(weft__writer *w, size_t length)
+{
+    w->length = length;
+}
+
 weft_status weft__writer_finish(const weft__writer *w, uint8_t **ret, size_t *ret_length)
 {
     if (w->length > WEFT_BATCH_MAX_BYTES - WEFT__CRC_BYTES)

@@ -29,6 +29,8 @@ weft_status weft__writer_begin(weft__writer *w, const char *node, uint64_t epoch
  * NO_MEMORY; if it is not OK, nothing has changed. */
 weft_status weft__writer_add(weft__writer *w, const weft_event *event);
 weft_status weft__writer_lose(weft__writer *w, const weft_lost *lost);
+/* Forgets what was added since the batch had this length. */
+void weft__writer_cut(weft__writer *w, size_t length);
 /* A copy of the batch with its checksum. Ownership: *ret is malloc'ed. */
 weft_status weft__writer_finish(const weft__writer *w, uint8_t **ret, size_t *ret_length);
 /* Frees the buffer; the writer may begin again. */

@@ -30,10 +30,8 @@ weft_topic weft_topic_from_number(unsigned number)
 
 unsigned weft_topic_number(weft_topic topic)
 {
-    for (unsigned i = 1; i < WEFT_TOPIC_MAX; i++)
-        if (topics[i].topic == topic)
-            return i;
-    return 0;
+    unsigned number = topic != 0 ? (unsigned)__builtin_ctz((unsigned)topic) : 0;
+    return number < WEFT_TOPIC_MAX && topics[number].topic == topic ? number : 0;
 }
 
 const char *weft_topic_name(weft_topic topic)

@@ -345,6 +345,7 @@ static void rows_chain_within_a_stream_and_begin_anew_with_an_epoch(void)
     }
     CU_ASSERT_EQUAL(seqs, 6 * 4 + 2);
     CU_ASSERT_EQUAL(epoch, 9);
+    weft__batcher_fini(&batcher);
     rig_destroy(r);
 }
 
@@ -391,6 +392,7 @@ static void rows_tell_of_what_was_dropped_before_them(void)
         }
     }
     CU_ASSERT_TRUE(told > 100);
+    weft__batcher_fini(&batcher);
     CU_ASSERT_EQUAL(events + weft__intake_dropped(&r->intake), r->intake.seq);
     CU_ASSERT_EQUAL(told, weft__intake_dropped(&r->intake)); /* of each stream something newer was kept */
     rig_destroy(r);
