@@ -1,11 +1,14 @@
-/* tests/fuzz/fuzz_batch.c: any bytes as an event message. What is accepted must survive encoding and decoding again,
- * and be what the promises of weft/wire.h say. */
+/* tests/fuzz/fuzz_batch.c: any bytes as an event message. What is accepted must survive encoding and decoding again, be
+ * what the promises of weft/wire.h say, and be what the generated code makes of it; what is refused, that refuses for
+ * the same reason. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "bridge/control.h"
 #include "bridge/topic_map.h"
 #include "fuzz/fuzz.h"
+#include "support/bridge/batch_difference.h"
+#include "support/bridge/reference_codec.h"
 #include "support/event_maker.h"
 
 static void check_promises(const weft_batch *batch)
@@ -34,6 +37,17 @@ static void check_same(const weft_batch *a, const weft_batch *b)
         REQUIRE(a->lost[i].to_seq == b->lost[i].to_seq && a->lost[i].reason == b->lost[i].reason);
 }
 
+static void check_bytes(const weft_batch *batch, weft_status st, const uint8_t *bytes, size_t length)
+{
+    uint8_t *theirs;
+    size_t their_length;
+    REQUIRE(reference_encode(batch, &theirs, &their_length) == st);
+    if (st != WEFT_OK)
+        return;
+    REQUIRE(length == their_length && memcmp(bytes, theirs, length) == 0);
+    free(theirs);
+}
+
 /* Encoding, and merging with nothing, change no byte once a message is in our own form. */
 static void check_again(const weft_batch *batch)
 {
@@ -41,6 +55,7 @@ static void check_again(const weft_batch *batch)
     size_t length, merged_length;
     weft_batch *again;
     weft_status st = weft_batch_encode(batch, &bytes, &length);
+    check_bytes(batch, st, bytes, length);
     if (st == WEFT_TOO_LARGE)
         return; /* it had no checksum, and no room for one */
     REQUIRE(st == WEFT_OK);
@@ -68,14 +83,32 @@ static void check_json(const weft_batch *batch, const uint8_t *data, size_t size
     weft_text_fini(&text);
 }
 
+/* batch is NULL if it was refused. */
+static void check_reference(const uint8_t *data, size_t size, weft_status st, const weft_batch *batch,
+                            const char *reason)
+{
+    weft_batch *theirs = NULL;
+    const char *their_reason = NULL;
+    weft_status their_st = reference_decode(data, size, &theirs, &their_reason);
+    if (their_reason != NULL && strcmp(their_reason, REFERENCE_OUT_OF_BUDGET) == 0)
+        return;
+    REQUIRE(st == their_st);
+    if (st == WEFT_OK)
+        REQUIRE(batch_difference(batch, theirs) == NULL);
+    else
+        REQUIRE(strcmp(reason, their_reason) == 0);
+    reference_free(theirs);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    weft_batch *batch;
+    weft_batch *batch = NULL;
     const char *reason = NULL;
-    if (weft_batch_decode(data, size, &batch, &reason) != WEFT_OK) {
-        REQUIRE(reason != NULL);
+    weft_status st = weft_batch_decode(data, size, &batch, &reason);
+    REQUIRE(st == WEFT_OK || reason != NULL);
+    check_reference(data, size, st, batch, reason);
+    if (st != WEFT_OK)
         return 0;
-    }
     check_promises(batch);
     check_again(batch);
     check_json(batch, data, size);
