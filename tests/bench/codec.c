@@ -1,5 +1,7 @@
-/* tests/bench/codec.c: what one event costs to and from its bytes on the wire, beside the same event as JSON. */
+/* tests/bench/codec.c: what one event costs to and from its bytes on the wire, beside the same bytes by way of the
+ * generated code (protobuf-c), and the same event as JSON. */
 #include "bench/bench.h"
+#include "support/bridge/reference_codec.h"
 #include "weft/json.h"
 #include "weft/wire.h"
 
@@ -44,31 +46,52 @@ static double per_event(const codec_rig *rig, uint64_t events, int64_t began)
     return (double)(bench_now_ns() - began) / (double)(batches_for(rig, events) * rig->batch.event_count);
 }
 
-static double encode(void *user, uint64_t events)
+static double encode_by(const codec_rig *rig, uint64_t events,
+                        weft_status (*batch_encode)(const weft_batch *, uint8_t **, size_t *))
 {
-    codec_rig *rig = user;
     int64_t began = bench_now_ns();
     for (uint64_t i = batches_for(rig, events); i > 0; i--) {
         uint8_t *bytes;
         size_t length;
-        if (weft_batch_encode(&rig->batch, &bytes, &length) != WEFT_OK)
-            bench_die("weft_batch_encode failed");
+        if (batch_encode(&rig->batch, &bytes, &length) != WEFT_OK)
+            bench_die("a batch cannot be encoded");
         free(bytes);
+    }
+    return per_event(rig, events, began);
+}
+
+static double encode(void *user, uint64_t events)
+{
+    return encode_by(user, events, weft_batch_encode);
+}
+
+static double encode_generated(void *user, uint64_t events)
+{
+    return encode_by(user, events, reference_encode);
+}
+
+static double decode_by(const codec_rig *rig, uint64_t events,
+                        weft_status (*batch_decode)(const uint8_t *, size_t, weft_batch **, const char **),
+                        void (*batch_free)(weft_batch *))
+{
+    int64_t began = bench_now_ns();
+    for (uint64_t i = batches_for(rig, events); i > 0; i--) {
+        weft_batch *batch;
+        if (batch_decode(rig->bytes, rig->length, &batch, NULL) != WEFT_OK)
+            bench_die("a batch cannot be decoded");
+        batch_free(batch);
     }
     return per_event(rig, events, began);
 }
 
 static double decode(void *user, uint64_t events)
 {
-    codec_rig *rig = user;
-    int64_t began = bench_now_ns();
-    for (uint64_t i = batches_for(rig, events); i > 0; i--) {
-        weft_batch *batch;
-        if (weft_batch_decode(rig->bytes, rig->length, &batch, NULL) != WEFT_OK)
-            bench_die("weft_batch_decode failed");
-        weft_batch_free(batch);
-    }
-    return per_event(rig, events, began);
+    return decode_by(user, events, weft_batch_decode, weft_batch_free);
+}
+
+static double decode_generated(void *user, uint64_t events)
+{
+    return decode_by(user, events, reference_decode, reference_free);
 }
 
 static double json_write(void *user, uint64_t events)
@@ -129,12 +152,15 @@ static void rig_run(bench_report *report, size_t batch_size, const char *encode_
     bench_run(report, &(bench_case){.group = "codec",
                                     .unit = "ns/event",
                                     .events = 20000,
-                                    .entries = {{encode_name, encode, &rig}, {"the event as JSON", json_write, &rig}}});
-    bench_run(report,
-              &(bench_case){.group = "codec",
-                            .unit = "ns/event",
-                            .events = 20000,
-                            .entries = {{decode_name, decode, &rig}, {"the event from JSON", json_read, &rig}}});
+                                    .entries = {{encode_name, encode, &rig},
+                                                {"by generated code", encode_generated, &rig},
+                                                {"the event as JSON", json_write, &rig}}});
+    bench_run(report, &(bench_case){.group = "codec",
+                                    .unit = "ns/event",
+                                    .events = 20000,
+                                    .entries = {{decode_name, decode, &rig},
+                                                {"by generated code", decode_generated, &rig},
+                                                {"the event from JSON", json_read, &rig}}});
     rig_fini(&rig);
 }
 
