@@ -184,9 +184,10 @@ static inline const uint8_t *number_take(weft__read *r, const weft__step *step, 
     return at;
 }
 
-/* Reads what stands behind the tag of a known field; NULL if it is refused. */
-static inline const uint8_t *field_take(weft__read *r, const weft__step *step, const uint8_t *at, const uint8_t *end,
-                                        const char *where)
+/* Reads what stands behind the tag of a known field; NULL if it is refused. Always inline: as a function of its own it
+ * makes decoding a tenth slower. */
+static inline __attribute__((always_inline)) const uint8_t *
+field_take(weft__read *r, const weft__step *step, const uint8_t *at, const uint8_t *end, const char *where)
 {
     if (step->form == WEFT__FORM_STRING)
         return string_take(r, step, at, end, where);

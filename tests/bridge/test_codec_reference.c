@@ -290,7 +290,7 @@ static void mutate(event_maker *dice, uint8_t *bytes, size_t *length)
 
 static void reads_mutated_batches_alike(void)
 {
-    for (uint64_t seed = 1; seed <= 30000; seed++) {
+    for (uint64_t seed = 1; seed <= 15000; seed++) {
         size_t length;
         event_maker dice = {.state = seed * 7919};
         uint8_t *bytes = NULL;
@@ -430,7 +430,7 @@ static void event_put(event_maker *dice, uint64_t seq, weft_topic topic)
 
 static void reads_strange_messages_alike(void)
 {
-    for (uint64_t seed = 1; seed <= 40000; seed++) {
+    for (uint64_t seed = 1; seed <= 20000; seed++) {
         event_maker dice = {.state = seed};
         weft_topic topic = weft_topic_from_number(1 + (unsigned)(event_maker_next(&dice) % (WEFT_TOPIC_MAX - 1)));
         message.length = 0;
