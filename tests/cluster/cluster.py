@@ -92,9 +92,15 @@ class Recorder(Observer):
             return db.execute(query, values).fetchall()
 
     def read(self):
-        while rows := self.rows("SELECT id, event FROM events WHERE id > ? ORDER BY id LIMIT 10000", self.position):
-            for self.position, event in rows:
-                self.take(json.loads(event))
+        """What is new. A recorder that stands still while it opens its database keeps it locked: there is a next time,
+        and what is never read is missing in the end."""
+        try:
+            while rows := self.rows("SELECT id, event FROM events WHERE id > ? ORDER BY id LIMIT 10000", self.position):
+                for self.position, event in rows:
+                    self.take(json.loads(event))
+        except sqlite3.OperationalError as error:
+            if "lock" not in str(error):
+                raise
 
     def losses(self):
         return self.rows("SELECT events, node, topic, epoch, from_seq, to_seq, reason FROM lost")
