@@ -1,5 +1,5 @@
-/* Waiting for events, requests and replies, as their users see them. */
-#include "weft/request.h"
+/* Requests and the replies to them, as who asks and who answers see them. */
+#include "request_rig.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -7,27 +7,9 @@
 #include <string.h>
 
 #include "support/memory_out.h"
-#include "support/suite.h"
 #include "weft/tap.h"
 
-enum { PATIENCE_MS = 20000, SHORT_MS = 20, ASKERS = 4, QUESTIONS = 50, INBOX_MAX = 1024 };
-
-static const weft_event question = {
-    .type = WEFT_TOOL_CALL_START, .session_id = "s1", .tool_call_start = {.tool_name = "t", .call_id = "c"}};
-
-static weft_dispatcher *bus_create(void)
-{
-    weft_dispatcher *bus = NULL;
-    CU_ASSERT_EQUAL_FATAL(weft_dispatcher_create(NULL, &bus), WEFT_OK);
-    return bus;
-}
-
-static weft_dispatcher_stats stats_of(weft_dispatcher *bus)
-{
-    weft_dispatcher_stats stats;
-    weft_dispatcher_get_stats(bus, &stats);
-    return stats;
-}
+enum { ASKERS = 4, QUESTIONS = 50, INBOX_MAX = 1024 };
 
 /* Answers each call's start with `replies` ends, whose durations count up from 1. */
 typedef struct responder {
@@ -37,12 +19,6 @@ typedef struct responder {
     atomic_int asked;
     char correlation_id[WEFT_ID_MAX_BYTES + 1]; /* of the last request */
 } responder;
-
-static weft_event answer_of(uint64_t number)
-{
-    return (weft_event){.type = WEFT_TOOL_CALL_END,
-                        .tool_call_end = {.tool_name = "t", .duration_ms = number, .success = true}};
-}
 
 static weft_status respond(const weft_event *event, void *user)
 {
@@ -544,165 +520,6 @@ static void a_reply_that_memory_is_out_for_ends_it(void)
 }
 #endif
 
-/* ---- what a reply says ---- */
-
-typedef struct reader {
-    char fields[4][WEFT_ID_MAX_BYTES + 1];
-} reader;
-
-static weft_status read_fields(const weft_event *event, void *user)
-{
-    reader *r = user;
-    const char *fields[] = {event->correlation_id, event->session_id, event->execution_id, event->causation_id};
-    for (size_t i = 0; i < 4; i++)
-        (void)snprintf(r->fields[i], sizeof r->fields[i], "%s", fields[i] != NULL ? fields[i] : "-");
-    return WEFT_OK;
-}
-
-static void expect_fields(const reader *r, const char *correlation_id, const char *session_id, const char *execution_id,
-                          const char *causation_id)
-{
-    CU_ASSERT_STRING_EQUAL(r->fields[0], correlation_id);
-    CU_ASSERT_STRING_EQUAL(r->fields[1], session_id);
-    CU_ASSERT_STRING_EQUAL(r->fields[2], execution_id);
-    CU_ASSERT_STRING_EQUAL(r->fields[3], causation_id);
-}
-
-static void a_reply_takes_after_its_request(void)
-{
-    weft_dispatcher *bus = bus_create();
-    reader r;
-    CU_ASSERT_EQUAL_FATAL(weft_subscribe(bus, NULL, read_fields, &r, NULL), WEFT_OK);
-    weft_event asked = question, answer = answer_of(1);
-    asked.correlation_id = "c1";
-    asked.execution_id = "x1";
-    CU_ASSERT_EQUAL(weft_reply(bus, &asked, &answer), WEFT_OK);
-    expect_fields(&r, "c1", "s1", "x1", "-");
-    asked.id = (weft_event_id){.node = "host-a", .epoch = 5, .seq = 12};
-    CU_ASSERT_EQUAL(weft_reply(bus, &asked, &answer), WEFT_OK);
-    expect_fields(&r, "c1", "s1", "x1", "host-a/5/12");
-    weft_dispatcher_destroy(bus);
-}
-
-static void a_reply_keeps_a_session_and_execution_of_its_own(void)
-{
-    weft_dispatcher *bus = bus_create();
-    reader r;
-    CU_ASSERT_EQUAL_FATAL(weft_subscribe(bus, NULL, read_fields, &r, NULL), WEFT_OK);
-    weft_event asked = question, answer = answer_of(1);
-    asked.correlation_id = "c1";
-    answer.correlation_id = "c2";
-    answer.session_id = "s2";
-    answer.execution_id = "x2";
-    answer.causation_id = "because";
-    CU_ASSERT_EQUAL(weft_reply(bus, &asked, &answer), WEFT_OK);
-    expect_fields(&r, "c1", "s2", "x2", "because");
-    weft_dispatcher_destroy(bus);
-}
-
-static void a_request_id_too_long_to_be_a_cause_is_left_out(void)
-{
-    weft_dispatcher *bus = bus_create();
-    reader r;
-    char node[WEFT_ID_MAX_BYTES];
-    CU_ASSERT_EQUAL_FATAL(weft_subscribe(bus, NULL, read_fields, &r, NULL), WEFT_OK);
-    weft_event asked = question, answer = answer_of(1);
-    memset(node, 'n', sizeof node);
-    node[sizeof node - 1] = '\0';
-    asked.correlation_id = "c1";
-    asked.id = (weft_event_id){.node = node, .epoch = 5, .seq = 12};
-    CU_ASSERT_EQUAL(weft_reply(bus, &asked, &answer), WEFT_OK);
-    expect_fields(&r, "c1", "s1", "-", "-");
-    weft_dispatcher_destroy(bus);
-}
-
-static void what_has_no_correlation_id_cannot_be_answered(void)
-{
-    weft_dispatcher *bus = bus_create();
-    weft_event asked = question, answer = answer_of(1);
-    CU_ASSERT_EQUAL(weft_reply(bus, &asked, &answer), WEFT_INVALID);
-    asked.correlation_id = "";
-    CU_ASSERT_EQUAL(weft_reply(bus, &asked, &answer), WEFT_INVALID);
-    CU_ASSERT_EQUAL(weft_reply(bus, NULL, &answer), WEFT_INVALID);
-    CU_ASSERT_EQUAL(weft_reply(bus, &question, NULL), WEFT_INVALID);
-    CU_ASSERT_EQUAL(stats_of(bus).published, 0);
-    weft_dispatcher_destroy(bus);
-}
-
-/* ---- waiting ---- */
-
-typedef struct waiting {
-    weft_dispatcher *bus;
-    weft_filter filter;
-    weft_status status;
-    const weft_event *event;
-} waiting;
-
-static void *wait_on_thread(void *arg)
-{
-    waiting *w = arg;
-    w->status = weft_wait_for(w->bus, &w->filter, PATIENCE_MS, &w->event);
-    return NULL;
-}
-
-static bool somebody_subscribed(void *user)
-{
-    return stats_of(user).subscriptions > 0;
-}
-
-static void waits_for_the_next_event_that_passes(void)
-{
-    weft_dispatcher *bus = bus_create();
-    waiting w = {.bus = bus, .filter = {.session_id = "s2"}};
-    pthread_t thread;
-    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, wait_on_thread, &w), 0);
-    CU_ASSERT(suite_wait(somebody_subscribed, bus, PATIENCE_MS));
-    CU_ASSERT_EQUAL(weft_publish(bus, &question), WEFT_OK);
-    weft_event wanted = question;
-    wanted.session_id = "s2";
-    CU_ASSERT_EQUAL(weft_publish(bus, &wanted), WEFT_OK);
-    CU_ASSERT_EQUAL(weft_publish(bus, &question), WEFT_OK);
-    pthread_join(thread, NULL);
-    CU_ASSERT_EQUAL(w.status, WEFT_OK);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(w.event);
-    CU_ASSERT_STRING_EQUAL(w.event->session_id, "s2");
-    CU_ASSERT(w.event->accepted_ms > 0);
-    CU_ASSERT_EQUAL(stats_of(bus).subscriptions, 0);
-    CU_ASSERT_EQUAL(stats_of(bus).late_replies, 0);
-    weft_event_release(w.event);
-    weft_dispatcher_destroy(bus);
-}
-
-static void a_wait_in_vain_times_out(void)
-{
-    weft_dispatcher *bus = bus_create();
-    const weft_event *event = &question;
-    CU_ASSERT_EQUAL(weft_wait_for(bus, NULL, 0, &event), WEFT_TIMEOUT);
-    CU_ASSERT_EQUAL(weft_wait_for(bus, NULL, SHORT_MS, &event), WEFT_TIMEOUT);
-    CU_ASSERT_PTR_EQUAL(event, &question);
-    CU_ASSERT_EQUAL(stats_of(bus).subscriptions, 0);
-    weft_dispatcher_destroy(bus);
-}
-
-static void nobody_waits_on_a_stopped_dispatcher(void)
-{
-    weft_dispatcher *bus = bus_create();
-    const weft_event *event = NULL;
-    CU_ASSERT_EQUAL(weft_dispatcher_stop(bus, 0, NULL), WEFT_OK);
-    CU_ASSERT_EQUAL(weft_wait_for(bus, NULL, PATIENCE_MS, &event), WEFT_STOPPED);
-    CU_ASSERT_EQUAL(weft_dispatcher_start(bus), WEFT_OK);
-    CU_ASSERT_EQUAL(weft_wait_for(bus, NULL, 0, &event), WEFT_TIMEOUT);
-    weft_dispatcher_destroy(bus);
-}
-
-static void a_wait_for_what_cannot_be_is_refused(void)
-{
-    weft_dispatcher *bus = bus_create();
-    const weft_event *event = NULL;
-    CU_ASSERT_EQUAL(weft_wait_for(bus, &(weft_filter){.topics = 1}, PATIENCE_MS, &event), WEFT_INVALID);
-    weft_dispatcher_destroy(bus);
-}
-
 SUITE(core_request, CASE(a_reply_comes_from_an_inline_handler), CASE(a_reply_comes_from_a_queued_handler),
       CASE(a_reply_comes_from_another_host), CASE(without_a_reply_it_times_out),
       CASE(several_replies_are_handed_over_in_order_on_the_asking_thread), CASE(fewer_replies_than_wanted_time_out),
@@ -713,8 +530,4 @@ SUITE(core_request, CASE(a_reply_comes_from_an_inline_handler), CASE(a_reply_com
       CASE(a_request_is_seen_by_others_but_is_not_its_own_reply),
       CASE(a_request_without_an_id_gets_one_of_its_own_each_time), CASE(two_requests_at_once_do_not_mix),
       CASE(many_requests_from_many_threads_are_all_answered), CASE(on_reply_may_ask_further), CASE(a_handler_may_ask),
-      CASE(replies_beyond_the_bound_fail_and_are_counted), CASE(a_reply_that_memory_is_out_for_ends_it),
-      CASE(a_reply_takes_after_its_request), CASE(a_reply_keeps_a_session_and_execution_of_its_own),
-      CASE(a_request_id_too_long_to_be_a_cause_is_left_out), CASE(what_has_no_correlation_id_cannot_be_answered),
-      CASE(waits_for_the_next_event_that_passes), CASE(a_wait_in_vain_times_out),
-      CASE(nobody_waits_on_a_stopped_dispatcher), CASE(a_wait_for_what_cannot_be_is_refused))
+      CASE(replies_beyond_the_bound_fail_and_are_counted), CASE(a_reply_that_memory_is_out_for_ends_it))
