@@ -1,31 +1,5 @@
 /* Bridges at a broker whose access rules deny something: what goes on, what is said, and how often it is tried. */
-#include "bridge/bridge_rig.h"
-
-#include "support/fake_clock.h"
-
-typedef struct world {
-    fake_clock clock;
-    fake_broker *broker;
-    host *a;
-    host *b;
-} world;
-
-static host *driven_start(world *w, const char *name, uint32_t topics)
-{
-    host *h = calloc(1, sizeof *h);
-    h->broker = w->broker;
-    h->name = name;
-    pthread_mutex_init(&h->mutex, NULL);
-    weft_dispatcher_opts bus_opts = {.clock = &w->clock.clock};
-    CU_ASSERT_EQUAL_FATAL(weft_dispatcher_create(&bus_opts, &h->bus), WEFT_OK);
-    if (topics != 0)
-        host_listen(h, topics);
-    weft_bridge_opts opts = {
-        .url = fake_broker_url(w->broker), .fabric = "dev", .node = name, .on_notice = on_notice, .user = h};
-    weft__bridge_env env = {.link_ops = &fake_link, .random_seed = 1, .driven = true};
-    CU_ASSERT_EQUAL_FATAL(weft__bridge_create_in(h->bus, &opts, &env, &h->bridge, NULL), WEFT_OK);
-    return h;
-}
+#include "driven_rig.h"
 
 static world *world_create(void)
 {
@@ -37,26 +11,17 @@ static world *world_create(void)
 
 static void world_destroy(world *w)
 {
-    if (w->a != NULL)
-        host_destroy(w->a);
-    if (w->b != NULL)
-        host_destroy(w->b);
+    for (size_t i = 0; i < sizeof w->hosts / sizeof *w->hosts; i++)
+        if (w->hosts[i] != NULL)
+            host_destroy(w->hosts[i]);
     fake_broker_destroy(w->broker);
     free(w);
 }
 
-/* Gives turns for a while of the fake clock. */
-static void run_ms(world *w, int64_t ms)
+static void run_ms(world *w, unsigned ms)
 {
-    enum { STEP_MS = 20 };
-    host *hosts[] = {w->a, w->b};
-    for (int64_t at = 0; at < ms; at += STEP_MS) {
-        for (size_t i = 0; i < 2; i++)
-            for (unsigned id = 0; hosts[i] != NULL && id < WEFT__AGENT_COUNT; id++)
-                (void)hosts[i]->bridge->agents[id].turn(hosts[i]->bridge);
-        (void)fake_broker_pump(w->broker);
-        fake_clock_advance(&w->clock, STEP_MS);
-    }
+    enum { ROUND_MS = 10 };
+    turns_give(w, ms / ROUND_MS);
 }
 
 static weft_bridge_stats stats_of(host *h)
@@ -71,18 +36,18 @@ static void a_denied_subscription_leaves_the_rest_of_the_node_online(void)
     world *w = world_create();
     fake_broker_deny_subscribe(w->broker, "weft/v1/dev/evt/llm/+");
     fake_broker_deny_subscribe(w->broker, "weft/v1/dev/cmd/-/+/+");
-    w->a = driven_start(w, "a", 0);
-    w->b = driven_start(w, "b", WEFT_TOPIC_COST | WEFT_TOPIC_LLM);
+    w->hosts[0] = driven_start(w, "a", 0);
+    w->hosts[1] = driven_start(w, "b", WEFT_TOPIC_COST | WEFT_TOPIC_LLM);
     run_ms(w, 1000);
-    publish_range(w->a, 1, 5);
+    publish_range(w->hosts[0], 1, 5);
     run_ms(w, 1000);
-    CU_ASSERT_EQUAL(w->b->count, 5);
-    CU_ASSERT_TRUE(stats_of(w->b).connected);
-    CU_ASSERT_EQUAL(stats_of(w->b).connects, 1);
-    CU_ASSERT_EQUAL(stats_of(w->b).denied_subscriptions, 2);
-    CU_ASSERT_EQUAL(notices_of(w->b, WEFT_NOTICE_SUBSCRIBE_REFUSED), 2);
-    CU_ASSERT_EQUAL(weft_bridge_wait_ready(w->b->bridge, 0), WEFT_REFUSED);
-    CU_ASSERT_EQUAL(weft_bridge_wait_ready(w->a->bridge, 0), WEFT_OK);
+    CU_ASSERT_EQUAL(w->hosts[1]->count, 5);
+    CU_ASSERT_TRUE(stats_of(w->hosts[1]).connected);
+    CU_ASSERT_EQUAL(stats_of(w->hosts[1]).connects, 1);
+    CU_ASSERT_EQUAL(stats_of(w->hosts[1]).denied_subscriptions, 2);
+    CU_ASSERT_EQUAL(notices_of(w->hosts[1], WEFT_NOTICE_SUBSCRIBE_REFUSED), 2);
+    CU_ASSERT_EQUAL(weft_bridge_wait_ready(w->hosts[1]->bridge, 0), WEFT_REFUSED);
+    CU_ASSERT_EQUAL(weft_bridge_wait_ready(w->hosts[0]->bridge, 0), WEFT_OK);
     world_destroy(w);
 }
 
@@ -91,20 +56,20 @@ static void a_denied_subscription_is_tried_again_and_told_once(void)
     world *w = world_create();
     fake_broker_deny_subscribe(w->broker, "weft/v1/dev/evt/cost/+");
     fake_broker_deny_subscribe(w->broker, "weft/v1/dev/reply/b/+/+");
-    w->b = driven_start(w, "b", WEFT_TOPIC_COST);
+    w->hosts[1] = driven_start(w, "b", WEFT_TOPIC_COST);
     run_ms(w, 100000);
-    CU_ASSERT_EQUAL(notices_of(w->b, WEFT_NOTICE_SUBSCRIBE_REFUSED), 2);
+    CU_ASSERT_EQUAL(notices_of(w->hosts[1], WEFT_NOTICE_SUBSCRIBE_REFUSED), 2);
     CU_ASSERT_EQUAL(fake_broker_cut(w->broker, "b"), 1);
     run_ms(w, 5000);
-    CU_ASSERT_EQUAL(stats_of(w->b).connects, 2);
-    CU_ASSERT_EQUAL(notices_of(w->b, WEFT_NOTICE_SUBSCRIBE_REFUSED), 2);
+    CU_ASSERT_EQUAL(stats_of(w->hosts[1]).connects, 2);
+    CU_ASSERT_EQUAL(notices_of(w->hosts[1], WEFT_NOTICE_SUBSCRIBE_REFUSED), 2);
     fake_broker_deny_subscribe(w->broker, NULL);
     run_ms(w, 40000);
     CU_ASSERT_TRUE(fake_broker_subscribed(w->broker, "b", "weft/v1/dev/evt/cost/+"));
     CU_ASSERT_TRUE(fake_broker_subscribed(w->broker, "b", "weft/v1/dev/reply/b/+/+"));
-    CU_ASSERT_EQUAL(stats_of(w->b).denied_subscriptions, 0);
-    CU_ASSERT_EQUAL(weft_bridge_wait_ready(w->b->bridge, 0), WEFT_OK);
-    CU_ASSERT_EQUAL(stats_of(w->b).connects, 2);
+    CU_ASSERT_EQUAL(stats_of(w->hosts[1]).denied_subscriptions, 0);
+    CU_ASSERT_EQUAL(weft_bridge_wait_ready(w->hosts[1]->bridge, 0), WEFT_OK);
+    CU_ASSERT_EQUAL(stats_of(w->hosts[1]).connects, 2);
     world_destroy(w);
 }
 
@@ -112,39 +77,39 @@ static void a_topic_denied_later_does_not_cost_the_connection(void)
 {
     world *w = world_create();
     fake_broker_deny_subscribe(w->broker, "weft/v1/dev/evt/cost/+");
-    w->b = driven_start(w, "b", 0);
+    w->hosts[1] = driven_start(w, "b", 0);
     run_ms(w, 1000);
-    CU_ASSERT_EQUAL(weft_bridge_wait_ready(w->b->bridge, 0), WEFT_OK);
-    host_listen(w->b, WEFT_TOPIC_COST);
+    CU_ASSERT_EQUAL(weft_bridge_wait_ready(w->hosts[1]->bridge, 0), WEFT_OK);
+    host_listen(w->hosts[1], WEFT_TOPIC_COST);
     run_ms(w, 1000);
-    CU_ASSERT_EQUAL(weft_bridge_wait_ready(w->b->bridge, 0), WEFT_REFUSED);
-    CU_ASSERT_EQUAL(stats_of(w->b).connects, 1);
+    CU_ASSERT_EQUAL(weft_bridge_wait_ready(w->hosts[1]->bridge, 0), WEFT_REFUSED);
+    CU_ASSERT_EQUAL(stats_of(w->hosts[1]).connects, 1);
     world_destroy(w);
 }
 
 static void denied_publishes_are_counted_by_topic_and_go_out_when_allowed(void)
 {
     world *w = world_create();
-    w->a = driven_start(w, "a", 0);
-    w->b = driven_start(w, "b", WEFT_TOPIC_COST);
+    w->hosts[0] = driven_start(w, "a", 0);
+    w->hosts[1] = driven_start(w, "b", WEFT_TOPIC_COST);
     run_ms(w, 1000);
     fake_broker_deny(w->broker, "weft/v1/dev/evt/cost/+");
-    publish_range(w->a, 1, 3);
+    publish_range(w->hosts[0], 1, 3);
     run_ms(w, 35000);
     unsigned cost = weft_topic_number(WEFT_TOPIC_COST);
-    weft_bridge_stats stats = stats_of(w->a);
+    weft_bridge_stats stats = stats_of(w->hosts[0]);
     CU_ASSERT_TRUE(stats.denied_by_topic[cost] >= 3);
     CU_ASSERT_EQUAL(stats.denied_publishes, stats.denied_by_topic[cost]);
     CU_ASSERT_EQUAL(stats.denied_topics, WEFT_TOPIC_COST);
-    CU_ASSERT_EQUAL(notices_of(w->a, WEFT_NOTICE_PUBLISH_REFUSED), 1);
+    CU_ASSERT_EQUAL(notices_of(w->hosts[0], WEFT_NOTICE_PUBLISH_REFUSED), 1);
     fake_broker_deny(w->broker, NULL);
     run_ms(w, 20000);
-    CU_ASSERT_TRUE(has_each_once(w->b, 1, 3));
-    CU_ASSERT_EQUAL(stats_of(w->a).denied_topics, 0);
+    CU_ASSERT_TRUE(has_each_once(w->hosts[1], 1, 3));
+    CU_ASSERT_EQUAL(stats_of(w->hosts[0]).denied_topics, 0);
     fake_broker_deny(w->broker, "weft/v1/dev/evt/cost/+");
-    publish_range(w->a, 4, 4);
+    publish_range(w->hosts[0], 4, 4);
     run_ms(w, 1000);
-    CU_ASSERT_EQUAL(notices_of(w->a, WEFT_NOTICE_PUBLISH_REFUSED), 2);
+    CU_ASSERT_EQUAL(notices_of(w->hosts[0], WEFT_NOTICE_PUBLISH_REFUSED), 2);
     world_destroy(w);
 }
 
@@ -153,35 +118,35 @@ static void what_is_beside_the_events_is_told_by_its_tree(void)
     world *w = world_create();
     fake_broker_deny(w->broker, "weft/v1/dev/live/+");
     fake_broker_deny(w->broker, "weft/v1/dev/state/+");
-    w->a = driven_start(w, "a", 0);
+    w->hosts[0] = driven_start(w, "a", 0);
     run_ms(w, 5000);
-    CU_ASSERT_TRUE(stats_of(w->a).connected);
-    CU_ASSERT_TRUE(stats_of(w->a).denied_by_topic[0] >= 2);
-    CU_ASSERT_EQUAL(stats_of(w->a).denied_topics, 0);
-    CU_ASSERT_EQUAL(notices_of(w->a, WEFT_NOTICE_PUBLISH_REFUSED), 2);
+    CU_ASSERT_TRUE(stats_of(w->hosts[0]).connected);
+    CU_ASSERT_TRUE(stats_of(w->hosts[0]).denied_by_topic[0] >= 2);
+    CU_ASSERT_EQUAL(stats_of(w->hosts[0]).denied_topics, 0);
+    CU_ASSERT_EQUAL(notices_of(w->hosts[0], WEFT_NOTICE_PUBLISH_REFUSED), 2);
     world_destroy(w);
 }
 
 static void an_event_that_the_broker_finds_too_large_is_lost_and_said(void)
 {
     world *w = world_create();
-    w->b = driven_start(w, "b", WEFT_TOPIC_COST);
+    w->hosts[1] = driven_start(w, "b", WEFT_TOPIC_COST);
     run_ms(w, 1000);
-    w->a = driven_start(w, "a", 0);
+    w->hosts[0] = driven_start(w, "a", 0);
     run_ms(w, 1000);
     fake_broker_add_fault(w->broker, &(fake_fault){.action = FAKE_TOO_LARGE, .filter = "weft/v1/dev/evt/#"});
-    CU_ASSERT_EQUAL(publish(w->a, UINT64_C(1) << 60), WEFT_OK); /* some bytes longer than the next */
+    CU_ASSERT_EQUAL(publish(w->hosts[0], UINT64_C(1) << 60), WEFT_OK); /* some bytes longer than the next */
     run_ms(w, 5000);
-    CU_ASSERT_EQUAL(stats_of(w->a).lost_events, 1);
-    CU_ASSERT_EQUAL(stats_of(w->a).acked_events, 0);
-    CU_ASSERT_EQUAL(stats_of(w->a).pending_events, 0);
-    CU_ASSERT_EQUAL(notices_of(w->a, WEFT_NOTICE_LOST), 1);
-    publish_range(w->a, 2, 2);
+    CU_ASSERT_EQUAL(stats_of(w->hosts[0]).lost_events, 1);
+    CU_ASSERT_EQUAL(stats_of(w->hosts[0]).acked_events, 0);
+    CU_ASSERT_EQUAL(stats_of(w->hosts[0]).pending_events, 0);
+    CU_ASSERT_EQUAL(notices_of(w->hosts[0], WEFT_NOTICE_LOST), 1);
+    publish_range(w->hosts[0], 2, 2);
     run_ms(w, 5000);
-    CU_ASSERT_TRUE(has_each_once(w->b, 2, 2));
-    CU_ASSERT_EQUAL(w->b->lost_reports, 1);
-    CU_ASSERT_EQUAL(w->b->lost.reason, WEFT_LOST_TOO_LARGE);
-    CU_ASSERT_EQUAL(stats_of(w->a).connects, 1);
+    CU_ASSERT_TRUE(has_each_once(w->hosts[1], 2, 2));
+    CU_ASSERT_EQUAL(w->hosts[1]->lost_reports, 1);
+    CU_ASSERT_EQUAL(w->hosts[1]->lost.reason, WEFT_LOST_TOO_LARGE);
+    CU_ASSERT_EQUAL(stats_of(w->hosts[0]).connects, 1);
     world_destroy(w);
 }
 
@@ -190,18 +155,18 @@ static void a_refusal_is_told_once_and_tried_more_slowly_than_an_absence(void)
 {
     world *w = world_create();
     fake_broker_refuse(w->broker, WEFT_REFUSED);
-    w->a = driven_start(w, "a", 0);
+    w->hosts[0] = driven_start(w, "a", 0);
     run_ms(w, 200000);
-    CU_ASSERT_EQUAL(notices_of(w->a, WEFT_NOTICE_CONNECT_FAILED), 1);
-    CU_ASSERT_EQUAL(weft_bridge_wait_ready(w->a->bridge, 0), WEFT_REFUSED);
-    CU_ASSERT_TRUE(w->a->bridge->wire.attempts >= 4 && w->a->bridge->wire.attempts <= 9);
+    CU_ASSERT_EQUAL(notices_of(w->hosts[0], WEFT_NOTICE_CONNECT_FAILED), 1);
+    CU_ASSERT_EQUAL(weft_bridge_wait_ready(w->hosts[0]->bridge, 0), WEFT_REFUSED);
+    CU_ASSERT_TRUE(w->hosts[0]->bridge->wire.attempts >= 4 && w->hosts[0]->bridge->wire.attempts <= 9);
     fake_broker_refuse(w->broker, WEFT_UNREACHABLE);
     run_ms(w, 130000);
-    CU_ASSERT_EQUAL(notices_of(w->a, WEFT_NOTICE_CONNECT_FAILED), 2);
+    CU_ASSERT_EQUAL(notices_of(w->hosts[0], WEFT_NOTICE_CONNECT_FAILED), 2);
     fake_broker_refuse(w->broker, WEFT_OK);
     run_ms(w, 130000);
-    CU_ASSERT_EQUAL(notices_of(w->a, WEFT_NOTICE_CONNECTED), 1);
-    CU_ASSERT_EQUAL(weft_bridge_wait_ready(w->a->bridge, 0), WEFT_OK);
+    CU_ASSERT_EQUAL(notices_of(w->hosts[0], WEFT_NOTICE_CONNECTED), 1);
+    CU_ASSERT_EQUAL(weft_bridge_wait_ready(w->hosts[0]->bridge, 0), WEFT_OK);
     world_destroy(w);
 }
 
