@@ -4,10 +4,11 @@
  *                          │   ▲ replays, calls       ▲ control
  *   handlers ◀─delivery─ deliver thread ◀─ downlink thread ◀─inbound─ the link's own threads
  *
- * Each agent owns a file (journal_thread.c with sync and journal_service.c, link_thread.c, downlink_thread.c with
- * deliver) and what is marked with its thread's name here. An agent's work is cut into turns: a turn does what is due
- * and never waits for another agent, so that a driven bridge, which has no threads, can be given its turns one after
- * the other. All waits for progress (flush, drain, ready) are on `changed`, under `mutex`.
+ * Each agent owns a file (journal_thread.c with sync and journal_service.c, link_thread.c with link_connect.c and
+ * link_subscribe.c, downlink_thread.c with deliver) and what is marked with its thread's name here; a cursor has a
+ * thread and a turn of its own (cursor.h), fed by the downlink thread. An agent's work is cut into turns: a turn does
+ * what is due and never waits for another agent, so that a driven bridge, which has no threads, can be given its turns
+ * one after the other. All waits for progress (flush, drain, ready) are on `changed`, under `mutex`.
  *
  * Lock order  journal_mutex alone; mutex, then the uplink's or the intake's own; those and the queues' are leaves. */
 #ifndef WEFT_BRIDGE_PRIVATE_H

@@ -49,7 +49,6 @@ struct weft__uplink {
     int64_t last_id;   /* newest row here */
     int64_t newest_id; /* newest row written */
     size_t flight_count;
-    size_t queued_count;
     flight *composed;                              /* between next and sent or unsend: neither queued nor in flight */
     weft__position acknowledged[ACKNOWLEDGED_MAX]; /* moved since the last take; the newest of a stream stands last */
     size_t acknowledged_count;
@@ -128,7 +127,6 @@ static void lane_append_locked(weft__uplink *u, row *r)
         l->queued_last->next = r;
     l->queued_last = r;
     l->waiting[r->meta.priority]++;
-    u->queued_count++;
     u->bytes += r->meta.length;
     u->last_id = r->meta.id;
 }
@@ -225,7 +223,6 @@ static uint32_t lane_forget_locked(weft__uplink *u, lane *l, int64_t row_id)
         if (l->queued_last == r)
             l->queued_last = before;
         l->waiting[r->meta.priority]--;
-        u->queued_count--;
         events += r->meta.event_count;
         row_free(u, r);
     }
@@ -265,13 +262,12 @@ static lane *lane_choose_locked(weft__uplink *u)
     return best;
 }
 
-static row *lane_pop_locked(weft__uplink *u, lane *l)
+static row *lane_pop_locked(lane *l)
 {
     row *r = l->queued;
     l->queued = r->next;
     r->next = NULL;
     l->waiting[r->meta.priority]--;
-    u->queued_count--;
     return r;
 }
 
@@ -291,8 +287,7 @@ static void flight_add(flight *f, row *r)
 }
 
 /* Moves the head row, and what joins it within the target size, into a flight. */
-static size_t flight_gather_locked(weft__uplink *u, lane *l, flight *f, size_t max_bytes, weft__bytes *parts,
-                                   size_t max_parts)
+static size_t flight_gather_locked(lane *l, flight *f, size_t max_bytes, weft__bytes *parts, size_t max_parts)
 {
     size_t target = max_bytes < WEFT__BATCH_TARGET_BYTES ? max_bytes : WEFT__BATCH_TARGET_BYTES;
     size_t length = 0, count = 0;
@@ -303,18 +298,16 @@ static size_t flight_gather_locked(weft__uplink *u, lane *l, flight *f, size_t m
             break;
         length += head->meta.length;
         parts[count++] = (weft__bytes){head->meta.bytes, head->meta.length};
-        flight_add(f, lane_pop_locked(u, l));
+        flight_add(f, lane_pop_locked(l));
     }
     return count;
 }
 
 /* Puts rows first..last back to the front of their lane. */
-static void rows_requeue_locked(weft__uplink *u, lane *l, row *first, row *last)
+static void rows_requeue_locked(lane *l, row *first, row *last)
 {
-    for (row *r = first; r != NULL; r = r->next) {
+    for (row *r = first; r != NULL; r = r->next)
         l->waiting[r->meta.priority]++;
-        u->queued_count++;
-    }
     last->next = l->queued;
     if (l->queued == NULL)
         l->queued_last = last;
@@ -323,26 +316,26 @@ static void rows_requeue_locked(weft__uplink *u, lane *l, row *first, row *last)
 
 static void flight_requeue_locked(weft__uplink *u, lane *l, flight *f)
 {
-    rows_requeue_locked(u, l, f->rows, f->last);
+    rows_requeue_locked(l, f->rows, f->last);
     f->rows = NULL;
     flight_free(u, f);
 }
 
 /* Leaves only the first row in a flight: what could not be merged goes one by one. */
-static void flight_shrink_locked(weft__uplink *u, lane *l, flight *f)
+static void flight_shrink_locked(lane *l, flight *f)
 {
     row *rest = f->rows->next;
     f->rows->next = NULL;
-    rows_requeue_locked(u, l, rest, f->last);
+    rows_requeue_locked(l, rest, f->last);
     f->last = f->rows;
     f->event_count = f->rows->meta.event_count;
 }
 
-static void flight_compose_locked(weft__uplink *u, lane *l, flight *f, size_t max_bytes, weft__outgoing *ret)
+static void flight_compose_locked(lane *l, flight *f, size_t max_bytes, weft__outgoing *ret)
 {
     enum { PARTS_MAX = 256 };
     weft__bytes parts[PARTS_MAX];
-    size_t count = flight_gather_locked(u, l, f, max_bytes, parts, PARTS_MAX);
+    size_t count = flight_gather_locked(l, f, max_bytes, parts, PARTS_MAX);
     size_t length;
     if (count > 1 && weft__batch_merge(parts, count, &f->merged, &length) == WEFT_OK) {
         ret->bytes = f->merged;
@@ -350,7 +343,7 @@ static void flight_compose_locked(weft__uplink *u, lane *l, flight *f, size_t ma
         return;
     }
     if (count > 1)
-        flight_shrink_locked(u, l, f);
+        flight_shrink_locked(l, f);
     ret->bytes = parts[0].data;
     ret->length = parts[0].length;
 }
@@ -402,7 +395,7 @@ static bool row_split_locked(weft__uplink *u, lane *l, row *r)
     weft__rows_free(parts, count);
     if (first == NULL)
         return false;
-    rows_requeue_locked(u, l, first, last);
+    rows_requeue_locked(l, first, last);
     row_free(u, r);
     return true;
 }
@@ -413,14 +406,14 @@ bool weft__uplink_next(weft__uplink *u, size_t max_bytes, weft__outgoing *ret)
     lane *l = NULL;
     flight *f = NULL;
     while ((l = lane_choose_locked(u)) != NULL && l->queued->meta.length > max_bytes) {
-        row *r = lane_pop_locked(u, l);
+        row *r = lane_pop_locked(l);
         if (!row_split_locked(u, l, r))
             row_give_up_locked(u, l, r);
     }
     if (l != NULL)
         f = calloc(1, sizeof *f);
     if (f != NULL) {
-        flight_compose_locked(u, l, f, max_bytes, ret);
+        flight_compose_locked(l, f, max_bytes, ret);
         f->lane = (unsigned)(l - u->lanes);
         ret->topic = f->rows->meta.topic;
         ret->event_count = f->event_count;
@@ -583,14 +576,6 @@ size_t weft__uplink_in_flight(weft__uplink *u)
     size_t count = u->flight_count;
     pthread_mutex_unlock(&u->mutex);
     return count;
-}
-
-bool weft__uplink_has_queued(weft__uplink *u)
-{
-    pthread_mutex_lock(&u->mutex);
-    bool has = u->queued_count > 0;
-    pthread_mutex_unlock(&u->mutex);
-    return has;
 }
 
 int64_t weft__uplink_oldest(weft__uplink *u)

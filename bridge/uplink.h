@@ -65,8 +65,6 @@ void weft__uplink_retry_refused(weft__uplink *u);
 void weft__uplink_reset(weft__uplink *u);
 
 size_t weft__uplink_in_flight(weft__uplink *u);
-/* Whether rows wait that are not in flight. */
-bool weft__uplink_has_queued(weft__uplink *u);
 /* Smallest id of a row that is not acknowledged; INT64_MAX if all are. */
 int64_t weft__uplink_oldest(weft__uplink *u);
 /* Positions whose acknowledgement has moved since the last call; at most max. */
