@@ -139,7 +139,10 @@ weft_status weft__bridge_live_encode(weft_bridge *b, weft__live_status status, c
 static weft_status tap_accept(void *user, weft_event *event)
 {
     weft_bridge *b = user;
-    return weft__intake_put_event(&b->intake, event);
+    weft_status st = weft__intake_put_event(&b->intake, event);
+    if (st == WEFT_OK)
+        weft__node_state_add(b->state, event);
+    return st;
 }
 
 static weft_status tap_accept_nothing(void *user, weft_event *event)
@@ -567,7 +570,6 @@ void weft_bridge_destroy(weft_bridge *b)
     weft__node_state_destroy(b->state);
     weft__replay_desk_destroy(b->replay_desk);
     weft__intake_fini(&b->intake);
-    weft__batcher_fini(&b->batcher);
     weft__queue_fini(&b->inbound, node_release);
     weft__queue_fini(&b->deliveries, delivery_release);
     nodes_release(b->reading, node_release);

@@ -41,8 +41,10 @@ weft_status weft_bridge_publish_group(weft_bridge *b, const weft_event *const *e
         st = loans_take(b, events, count, loans, shadows, ret_index);
     if (st == WEFT_OK)
         st = weft__intake_put(&b->intake, shadows, count, mark, ret_receipt);
-    for (size_t i = 0; st == WEFT_OK && i < count; i++)
+    for (size_t i = 0; st == WEFT_OK && i < count; i++) {
+        weft__node_state_add(b->state, shadows[i]);
         (void)weft_tap_publish_taken(b->bus, shadows[i]);
+    }
     for (size_t i = 0; i < lent; i++)
         weft__loan_done(&loans[i]);
     free(loans);

@@ -14,7 +14,6 @@
 #ifndef WEFT_BRIDGE_PRIVATE_H
 #define WEFT_BRIDGE_PRIVATE_H
 
-#include "bridge/batcher.h"
 #include "bridge/cursor.h"
 #include "bridge/denials.h"
 #include "bridge/downlink.h"
@@ -89,15 +88,10 @@ typedef struct weft__account_ask {
     void *user;
 } weft__account_ask;
 
-/* Groups that have left the intake and are not in the journal yet. */
+/* What has left the intake and is not in the journal yet. */
 typedef struct weft__unwritten {
-    weft__group *groups;
-    bool encoded;
-    weft__journal_row *rows;
-    size_t row_count;
-    weft__feed_mark *marks;
-    size_t mark_count;
-    bool reopened;    /* the journal has been opened anew for them */
+    weft__commit *commit;
+    bool reopened;    /* the journal has been opened anew for it */
     int64_t retry_ms; /* not before; 0: not tried yet */
 } weft__unwritten;
 
@@ -182,7 +176,7 @@ struct weft_bridge {
     /* journal thread */
     weft__journal *journal; /* replaced under journal_mutex; sync and checkpoint: the sync thread, under it */
     pthread_mutex_t journal_mutex;
-    weft__batcher batcher;
+    weft__stream_end ends[WEFT_TOPIC_MAX]; /* of what has left the intake */
     weft__unwritten unwritten;
     bool journal_damaged;   /* found while reading: opened anew before anything else */
     int64_t reopen_ms;      /* not before */

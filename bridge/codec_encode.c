@@ -123,21 +123,35 @@ weft_status weft__writer_lose(weft__writer *w, const weft_lost *lost)
     return w->length <= WEFT_BATCH_MAX_BYTES ? WEFT_OK : WEFT_TOO_LARGE;
 }
 
-void weft__writer_cut(weft__writer *w, size_t length)
+weft_status weft__writer_add_written(weft__writer *w, const uint8_t *bytes, size_t length)
 {
-    w->length = length;
+    weft_status st = length > WEFT_BATCH_MAX_BYTES - w->length ? WEFT_TOO_LARGE : buffer_need(w, length);
+    if (st != WEFT_OK)
+        return st;
+    memcpy(w->bytes + w->length, bytes, length);
+    w->length += length;
+    return WEFT_OK;
 }
 
-weft_status weft__writer_finish(const weft__writer *w, uint8_t **ret, size_t *ret_length)
+void weft__writer_cut(weft__writer *w, const weft__writer *to)
+{
+    w->length = to->length;
+    w->last_seq = to->last_seq;
+    w->topic = to->topic;
+    w->last = to->last;
+}
+
+weft_status weft__writer_release(weft__writer *w, uint8_t **ret, size_t *ret_length)
 {
     if (w->length > WEFT_BATCH_MAX_BYTES - WEFT__CRC_BYTES)
         return WEFT_TOO_LARGE;
-    uint8_t *bytes = malloc(w->length + WEFT__CRC_BYTES);
-    if (bytes == NULL)
-        return WEFT_NO_MEMORY;
-    memcpy(bytes, w->bytes, w->length);
-    *ret_length = (size_t)(weft__crc_append(bytes, w->length, bytes + w->length) - bytes);
-    *ret = bytes;
+    weft_status st = buffer_need(w, WEFT__CRC_BYTES);
+    if (st != WEFT_OK)
+        return st;
+    *ret_length = (size_t)(weft__crc_append(w->bytes, w->length, w->bytes + w->length) - w->bytes);
+    uint8_t *fitting = w->capacity > 2 * *ret_length ? realloc(w->bytes, *ret_length) : NULL;
+    *ret = fitting != NULL ? fitting : w->bytes;
+    *w = (weft__writer){0};
     return WEFT_OK;
 }
 
@@ -162,7 +176,7 @@ weft_status weft_batch_encode(const weft_batch *batch, uint8_t **ret_bytes, size
     weft__writer w = {0};
     weft_status st = batch_write(&w, batch);
     if (st == WEFT_OK)
-        st = weft__writer_finish(&w, ret_bytes, ret_length);
+        st = weft__writer_release(&w, ret_bytes, ret_length);
     weft__writer_fini(&w);
     return st;
 }

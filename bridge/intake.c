@@ -1,15 +1,29 @@
-/* bridge/intake.c: bounded by bytes; the copy of an event is made before the lock is taken, its seq is written into
- * that copy under the lock, before anybody else can see it.
+/* bridge/intake.c: bounded by bytes. An event is encoded under the lock, straight into the open draft of its stream:
+ * its seq is known there, and nobody has to copy it, hand it to another thread and free it there again.
+ *
+ * How many bytes an event takes shows when it is written; what turns out to be too much is cut off again. So is what a
+ * group had brought when one of its events is refused.
  *
  * Only single events without a mark, of topics whose policy says so, can be dropped: the writers of groups are told
- * "written" by receipt, and must be able to believe it. Those that can stand in one list a priority beside the queue,
- * so that choosing one costs nothing. */
+ * "written" by receipt, and must be able to believe it. Those that can stand in one queue a priority as well, so that
+ * choosing one costs nothing. */
 #include "bridge/intake.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_MS = 1000 };
+enum {
+    BLOCK_MS = 1000,
+    COMMIT_BYTES = 512 * 1024,
+    DROPPABLE_BYTES = 96, /* what it takes to know where an event stands that may be dropped */
+};
+
+struct weft__victim {
+    weft__commit *commit;
+    weft__draft *draft;
+    uint64_t seq;
+    size_t bytes;
+};
 
 void weft__intake_init(weft__intake *intake, const char *node, uint64_t epoch, size_t max_bytes, weft__signal *signal)
 {
@@ -29,140 +43,120 @@ void weft__intake_set_policies(weft__intake *intake, const weft_backpressure *po
 
 void weft__intake_fini(weft__intake *intake)
 {
-    for (weft__group *group = intake->head, *next; group != NULL; group = next) {
-        next = group->next;
-        weft__group_free(intake, group);
+    for (weft__commit *commit = intake->oldest, *next; commit != NULL; commit = next) {
+        next = commit->next;
+        weft__commit_destroy(commit);
     }
+    for (size_t i = 0; i < WEFT__PRIORITIES; i++)
+        free(intake->victims[i].ring);
     pthread_cond_destroy(&intake->room);
     pthread_mutex_destroy(&intake->mutex);
 }
 
-static size_t group_bytes(const weft__group *group)
+static bool drops_oldest(const weft__intake *intake, unsigned number)
 {
-    size_t bytes = sizeof *group;
-    for (size_t i = 0; i < group->count; i++)
-        bytes += weft_event_kept_bytes(group->events[i]);
-    return bytes;
+    return intake->policies[number].when_full == WEFT_WHEN_FULL_DROP_OLDEST;
 }
 
-static void group_release(weft__group *group)
+static void bytes_add_locked(weft__intake *intake, weft__commit *commit, size_t bytes)
 {
-    for (size_t i = 0; i < group->count; i++)
-        weft_event_release(group->events[i]);
-    free(group);
+    intake->bytes += bytes;
+    commit->bytes += bytes;
 }
 
-static char *text_place(char **at, const char *text, size_t length)
+/* ---- what may be dropped ---- */
+
+static bool victims_room(weft__victims *v)
 {
-    char *start = *at;
-    memcpy(start, text, length);
-    start[length] = '\0';
-    *at += length + 1;
-    return start;
+    if (v->count < v->capacity)
+        return true;
+    size_t capacity = v->capacity == 0 ? 64 : 2 * v->capacity;
+    weft__victim *ring = malloc(capacity * sizeof *ring);
+    if (ring == NULL)
+        return false;
+    for (size_t i = 0; i < v->count; i++)
+        ring[i] = v->ring[(v->first + i) % v->capacity];
+    free(v->ring);
+    v->ring = ring;
+    v->first = 0;
+    v->capacity = capacity;
+    return true;
 }
 
-static weft__group *group_create(size_t count, const weft_feed_mark *mark)
+static void victims_push(weft__victims *v, const weft__victim *victim)
 {
-    size_t links = count > 1 ? count * sizeof(weft__stream_link) : 0;
-    size_t array = count > 1 ? count * sizeof(weft_event *) : 0;
-    size_t feed = mark != NULL ? strlen(mark->feed) : 0;
-    size_t state = mark != NULL && mark->state != NULL ? mark->state_bytes : 0;
-    weft__group *group = calloc(1, sizeof *group + links + array + feed + state + 2);
-    if (group == NULL)
+    v->ring[(v->first + v->count++) % v->capacity] = *victim;
+    v->bytes += victim->bytes;
+}
+
+static weft__victim victims_pop(weft__victims *v)
+{
+    weft__victim victim = v->ring[v->first];
+    v->first = (v->first + 1) % v->capacity;
+    v->count--;
+    v->bytes -= victim.bytes;
+    return victim;
+}
+
+/* What is in a commit that is taken stays. */
+static void victims_forget_locked(weft__intake *intake, const weft__commit *commit)
+{
+    for (size_t i = 0; i < WEFT__PRIORITIES; i++) {
+        weft__victims *v = &intake->victims[i];
+        while (v->count > 0 && v->ring[v->first].commit == commit)
+            (void)victims_pop(v);
+    }
+}
+
+/* ---- commits ---- */
+
+/* The commit that the next event goes into. */
+static weft__commit *commit_need_locked(weft__intake *intake)
+{
+    if (intake->newest != NULL && intake->newest->bytes < COMMIT_BYTES)
+        return intake->newest;
+    weft__commit *commit = weft__commit_create();
+    if (commit == NULL)
         return NULL;
-    char *at = (char *)(group + 1);
-    group->links = count > 1 ? (weft__stream_link *)(void *)at : &group->single_link;
-    at += links;
-    group->events = count > 1 ? (const weft_event **)(void *)at : &group->single;
-    at += array;
-    if (mark != NULL) {
-        group->has_mark = true;
-        group->mark.line = mark->line;
-        group->mark.feed = text_place(&at, mark->feed, feed);
-        if (mark->state != NULL) {
-            group->mark.state = text_place(&at, mark->state, state);
-            group->mark.state_bytes = state;
-        }
-    }
-    return group;
+    *(intake->newest != NULL ? &intake->newest->next : &intake->oldest) = commit;
+    intake->newest = commit;
+    memset(intake->open, 0, sizeof intake->open);
+    return commit;
 }
 
-/* An encoded event is at most an eighth larger than its strings, which the kept copy holds too. */
-static bool event_too_large(const weft_event *kept)
+/* Not if all it held was dropped: somebody may wait for its receipt. */
+static bool is_unused(const weft__commit *commit)
 {
-    size_t kept_bytes = weft_event_kept_bytes(kept);
-    return kept_bytes + kept_bytes / 8 > WEFT_EVENT_MAX_BYTES && weft_event_encoded_bytes(kept) > WEFT_EVENT_MAX_BYTES;
+    return commit->receipt == 0;
 }
 
-static weft_status group_fill(weft__group *group, const weft__intake *intake, weft_event *const *events, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        events[i]->id = (weft_event_id){.node = intake->node, .epoch = 1, .seq = 1};
-        const weft_event *kept = weft_event_keep(events[i]);
-        if (kept == NULL)
-            return WEFT_NO_MEMORY;
-        group->events[group->count++] = kept;
-        if (event_too_large(kept))
-            return WEFT_TOO_LARGE;
-    }
-    return WEFT_OK;
-}
-
-/* ---- the queue ---- */
-
-static void group_queue_locked(weft__intake *intake, weft__group *group)
-{
-    group->prev = intake->tail;
-    *(intake->tail != NULL ? &intake->tail->next : &intake->head) = group;
-    intake->tail = group;
-    if (!group->droppable)
-        return;
-    weft_priority priority = weft_event_priority(group->single);
-    group->drop_prev = intake->droppable[priority].newest;
-    *(group->drop_prev != NULL ? &group->drop_prev->drop_next : &intake->droppable[priority].oldest) = group;
-    intake->droppable[priority].newest = group;
-    intake->droppable[priority].bytes += group_bytes(group);
-}
-
-/* Takes a group out of the list of those that can be dropped. */
-static void group_settle_locked(weft__intake *intake, weft__group *group)
-{
-    if (!group->droppable)
-        return;
-    weft_priority priority = weft_event_priority(group->single);
-    *(group->drop_prev != NULL ? &group->drop_prev->drop_next : &intake->droppable[priority].oldest) = group->drop_next;
-    *(group->drop_next != NULL ? &group->drop_next->drop_prev : &intake->droppable[priority].newest) = group->drop_prev;
-    intake->droppable[priority].bytes -= group_bytes(group);
-    group->droppable = false;
-}
-
-static void group_unqueue_locked(weft__intake *intake, weft__group *group)
-{
-    group_settle_locked(intake, group);
-    *(group->prev != NULL ? &group->prev->next : &intake->head) = group->next;
-    *(group->next != NULL ? &group->next->prev : &intake->tail) = group->prev;
-}
-
-weft__group *weft__intake_take(weft__intake *intake, size_t max_events)
+weft__commit *weft__intake_take(weft__intake *intake)
 {
     pthread_mutex_lock(&intake->mutex);
-    weft__group *first = intake->head, *last = NULL, *rest = first;
-    size_t events = 0;
-    while (rest != NULL && (events == 0 || events + rest->count <= max_events)) {
-        events += rest->count;
-        group_settle_locked(intake, rest);
-        last = rest;
-        rest = rest->next;
+    weft__commit *commit = intake->oldest;
+    if (commit != NULL && is_unused(commit)) {
+        commit = NULL;
+    } else if (commit != NULL) {
+        victims_forget_locked(intake, commit);
+        intake->oldest = commit->next;
+        commit->next = NULL;
     }
-    if (last != NULL)
-        last->next = NULL;
-    intake->head = rest;
-    if (rest == NULL)
-        intake->tail = NULL;
-    else
-        rest->prev = NULL;
+    if (intake->oldest == NULL) {
+        intake->newest = NULL;
+        memset(intake->open, 0, sizeof intake->open);
+    }
     pthread_mutex_unlock(&intake->mutex);
-    return first;
+    return commit;
+}
+
+void weft__commit_free(weft__intake *intake, weft__commit *commit)
+{
+    pthread_mutex_lock(&intake->mutex);
+    intake->bytes -= commit->bytes;
+    if (intake->waiting > 0)
+        pthread_cond_broadcast(&intake->room);
+    pthread_mutex_unlock(&intake->mutex);
+    weft__commit_destroy(commit);
 }
 
 /* ---- the bound ---- */
@@ -182,25 +176,38 @@ static bool has_room_locked(const weft__intake *intake, size_t bytes)
     return intake->bytes == 0 || intake->bytes + bytes <= intake->max_bytes;
 }
 
-/* Moves the oldest of the lowest priority, up to that of the newcomer, from the queue to *dropped, until there is room.
- * Nothing, if all of them would not do. */
-static void room_make_locked(weft__intake *intake, weft_priority up_to, size_t bytes, weft__group **dropped)
+static void victim_drop_locked(weft__intake *intake, const weft__victim *victim)
+{
+    weft__draft *draft = victim->draft;
+    unsigned number = weft_topic_number(draft->row.topic);
+    if (weft__draft_drop(draft, victim->seq) == 0)
+        return;
+    if (draft->row.epoch == intake->epoch)
+        intake->drops[number]++;
+    victim->commit->events--;
+    victim->commit->bytes -= victim->bytes;
+    intake->bytes -= victim->bytes;
+    intake->dropped++;
+    if (draft->row.event_count > 0)
+        return;
+    if (intake->open[number] == draft)
+        intake->open[number] = NULL;
+    weft__commit_remove(victim->commit, draft);
+}
+
+/* Drops the oldest of the lowest priority, up to that of the newcomer, until there is room. Nothing, if all of them
+ * would not do. */
+static void room_make_locked(weft__intake *intake, weft_priority up_to, size_t bytes)
 {
     size_t at_hand = 0;
     for (int p = WEFT_PRIORITY_LOW; p <= (int)up_to; p++)
-        at_hand += intake->droppable[p].bytes;
+        at_hand += intake->victims[p].bytes;
     if (intake->bytes - at_hand + bytes > intake->max_bytes)
         return;
-    for (int p = WEFT_PRIORITY_LOW; p <= (int)up_to && !has_room_locked(intake, bytes); p++)
-        while (intake->droppable[p].oldest != NULL && !has_room_locked(intake, bytes)) {
-            weft__group *victim = intake->droppable[p].oldest;
-            group_unqueue_locked(intake, victim);
-            intake->bytes -= group_bytes(victim);
-            intake->dropped += victim->count;
-            if (victim->single->id.epoch == intake->epoch)
-                intake->drops[weft_topic_number(weft_event_topic(victim->single))]++;
-            victim->next = *dropped;
-            *dropped = victim;
+    for (int p = WEFT_PRIORITY_LOW; p <= (int)up_to; p++)
+        while (intake->victims[p].count > 0 && !has_room_locked(intake, bytes)) {
+            weft__victim victim = victims_pop(&intake->victims[p]);
+            victim_drop_locked(intake, &victim);
         }
 }
 
@@ -215,104 +222,207 @@ static void room_await_locked(weft__intake *intake, uint32_t block_ms, size_t by
     intake->waiting--;
 }
 
-/* ---- put ---- */
+/* ---- taking events back ---- */
 
-static void group_stamp_locked(weft__intake *intake, weft__group *group, weft_event *const *events)
+/* A stream as it was before the group. */
+typedef struct lane_state {
+    weft__draft *open;
+    weft__draft_state draft; /* of open */
+    uint64_t last_seq, events;
+} lane_state;
+
+typedef struct undo {
+    weft__commit *commit;
+    weft__draft *last; /* of the commit */
+    size_t events, bytes;
+    uint64_t seq;
+    uint32_t touched; /* streams, a bit by number */
+    lane_state lanes[WEFT_TOPIC_MAX];
+} undo;
+
+static void undo_begin_locked(undo *u, const weft__intake *intake, weft__commit *commit)
 {
-    for (size_t i = 0; i < group->count; i++) {
-        weft_event *own = (weft_event *)group->events[i];
-        unsigned number = weft_topic_number(weft_event_topic(own));
-        group->links[i] = (weft__stream_link){intake->last_seqs[number], ++intake->events[number]};
-        own->id.epoch = events[i]->id.epoch = intake->epoch;
-        own->id.seq = events[i]->id.seq = intake->last_seqs[number] = ++intake->seq;
-    }
-    group->receipt = ++intake->receipt;
-    group_queue_locked(intake, group);
+    u->commit = commit;
+    u->last = commit->last;
+    u->events = commit->events;
+    u->bytes = commit->bytes;
+    u->seq = intake->seq;
+    u->touched = 0;
 }
 
-static weft_status group_make(const weft__intake *intake, weft_event *const *events, size_t count,
-                              const weft_feed_mark *mark, weft__group **ret)
+static void undo_note_locked(undo *u, const weft__intake *intake, unsigned number)
 {
-    weft__group *group = group_create(count, mark);
-    if (group == NULL)
+    if ((u->touched & 1u << number) != 0)
+        return;
+    lane_state *lane = &u->lanes[number];
+    u->touched |= 1u << number;
+    lane->open = intake->open[number];
+    lane->last_seq = intake->last_seqs[number];
+    lane->events = intake->events[number];
+    if (lane->open != NULL)
+        weft__draft_save(lane->open, &lane->draft);
+}
+
+static void undo_run_locked(undo *u, weft__intake *intake)
+{
+    for (unsigned number = 0; number < WEFT_TOPIC_MAX; number++) {
+        if ((u->touched & 1u << number) == 0)
+            continue;
+        const lane_state *lane = &u->lanes[number];
+        intake->open[number] = lane->open;
+        intake->last_seqs[number] = lane->last_seq;
+        intake->events[number] = lane->events;
+        if (lane->open != NULL)
+            weft__draft_cut(lane->open, &lane->draft);
+    }
+    while (u->commit->last != u->last)
+        weft__commit_remove(u->commit, u->commit->last);
+    intake->seq = u->seq;
+    intake->bytes -= u->commit->bytes - u->bytes;
+    u->commit->bytes = u->bytes;
+    u->commit->events = u->events;
+}
+
+/* ---- put ---- */
+
+/* Encodes an event into the draft of its stream, or the next one of it. */
+static weft_status event_write_locked(weft__intake *intake, weft__commit *commit, weft_event *event, unsigned number,
+                                      size_t *ret_bytes)
+{
+    weft__stream_link link = {intake->last_seqs[number], intake->events[number] + 1};
+    event->id = (weft_event_id){.node = intake->node, .epoch = intake->epoch, .seq = intake->seq + 1};
+    weft_status st = WEFT_FULL;
+    if (intake->open[number] != NULL)
+        st = weft__draft_add(intake->open[number], event, &link, ret_bytes);
+    if (st != WEFT_FULL)
+        return st;
+    weft__draft *draft = weft__commit_draft(commit, drops_oldest(intake, number));
+    if (draft == NULL)
         return WEFT_NO_MEMORY;
-    weft_status st = group_fill(group, intake, events, count);
-    if (st == WEFT_OK)
-        *ret = group;
-    else
-        group_release(group);
+    intake->open[number] = draft;
+    return weft__draft_add(draft, event, &link, ret_bytes);
+}
+
+static weft_status event_put_locked(weft__intake *intake, weft__commit *commit, weft_event *event, size_t *ret_bytes)
+{
+    unsigned number = weft_topic_number(weft_event_topic(event));
+    weft_status st = event_write_locked(intake, commit, event, number, ret_bytes);
+    if (st != WEFT_OK)
+        return st;
+    *ret_bytes += drops_oldest(intake, number) ? DROPPABLE_BYTES : 0;
+    intake->last_seqs[number] = ++intake->seq;
+    intake->events[number]++;
+    bytes_add_locked(intake, commit, *ret_bytes);
+    commit->events++;
+    return WEFT_OK;
+}
+
+typedef struct offer {
+    weft_event *const *events;
+    size_t count;
+    const weft_feed_mark *mark;
+    size_t bytes;   /* how many it takes, once tried */
+    bool droppable; /* the one event */
+    bool wakes;     /* it is the first of its commit */
+} offer;
+
+static weft_status events_put_locked(weft__intake *intake, weft__commit *commit, offer *o, undo *u)
+{
+    weft_status st = WEFT_OK;
+    o->bytes = 0;
+    for (size_t i = 0, bytes; st == WEFT_OK && i < o->count; i++, o->bytes += bytes) {
+        undo_note_locked(u, intake, weft_topic_number(weft_event_topic(o->events[i])));
+        st = event_put_locked(intake, commit, o->events[i], &bytes);
+    }
+    if (st == WEFT_OK && o->mark != NULL && o->mark->state != NULL)
+        bytes_add_locked(intake, commit, o->mark->state_bytes);
     return st;
 }
 
-/* The rest of a put once there is room, or none to be had. */
-static weft_status group_put_locked(weft__intake *intake, weft__group *group, weft_event *const *events, size_t bytes)
+static void droppable_note_locked(weft__intake *intake, weft__commit *commit, const offer *o)
 {
-    weft_status st = refusal_locked(intake, events, group->count);
-    if (st == WEFT_OK && !has_room_locked(intake, bytes))
+    const weft_event *event = o->events[0];
+    weft__victim victim = {commit, intake->open[weft_topic_number(weft_event_topic(event))], event->id.seq, o->bytes};
+    victims_push(&intake->victims[weft_event_priority(event)], &victim);
+}
+
+/* Takes the offer as a whole, or not at all. FULL: there is no room for o->bytes. */
+static weft_status offer_take_locked(weft__intake *intake, offer *o)
+{
+    undo u;
+    size_t before = intake->bytes;
+    weft_status st = refusal_locked(intake, o->events, o->count);
+    weft__commit *commit = st == WEFT_OK ? commit_need_locked(intake) : NULL;
+    if (st == WEFT_OK && commit == NULL)
+        st = WEFT_NO_MEMORY;
+    if (st == WEFT_OK && o->droppable && !victims_room(&intake->victims[weft_event_priority(o->events[0])]))
+        st = WEFT_NO_MEMORY;
+    if (st != WEFT_OK)
+        return st;
+    undo_begin_locked(&u, intake, commit);
+    st = events_put_locked(intake, commit, o, &u);
+    if (st == WEFT_OK && before > 0 && intake->bytes > intake->max_bytes)
         st = WEFT_FULL;
+    if (st == WEFT_OK && o->mark != NULL)
+        st = weft__commit_mark(commit, o->mark);
     if (st != WEFT_OK) {
-        intake->refused += group->count;
+        undo_run_locked(&u, intake);
         return st;
     }
-    intake->bytes += bytes;
-    group_stamp_locked(intake, group, events);
+    if (o->droppable)
+        droppable_note_locked(intake, commit, o);
+    o->wakes = is_unused(commit);
+    commit->receipt = ++intake->receipt;
     return WEFT_OK;
+}
+
+static void offer_end_locked(weft__intake *intake, const offer *o, weft_status st)
+{
+    bool at_fault = st == WEFT_TOO_LARGE || st == WEFT_INVALID || st == WEFT_NO_MEMORY;
+    if (st != WEFT_OK && !at_fault)
+        intake->refused += o->count;
+    pthread_mutex_unlock(&intake->mutex);
+    if (st == WEFT_OK && o->wakes)
+        weft__signal_raise(intake->signal);
 }
 
 weft_status weft__intake_put(weft__intake *intake, weft_event *const *events, size_t count, const weft_feed_mark *mark,
                              uint64_t *ret_receipt)
 {
-    weft__group *group;
-    weft_status st = group_make(intake, events, count, mark, &group);
-    if (st != WEFT_OK)
-        return st;
-    size_t bytes = group_bytes(group);
+    offer o = {.events = events, .count = count, .mark = mark};
     pthread_mutex_lock(&intake->mutex);
-    st = group_put_locked(intake, group, events, bytes);
+    weft_status st = offer_take_locked(intake, &o);
     if (st == WEFT_OK && ret_receipt != NULL)
-        *ret_receipt = group->receipt;
-    pthread_mutex_unlock(&intake->mutex);
-    if (st == WEFT_OK)
-        weft__signal_raise(intake->signal);
-    else
-        group_release(group);
+        *ret_receipt = intake->receipt;
+    offer_end_locked(intake, &o, st);
     return st;
 }
 
-static void groups_release(weft__group *groups)
+/* Tries again once there is room, or none to be had. */
+static weft_status full_handle_locked(weft__intake *intake, offer *o)
 {
-    for (weft__group *next; groups != NULL; groups = next) {
-        next = groups->next;
-        group_release(groups);
-    }
+    const weft_event *event = o->events[0];
+    const weft_backpressure *policy = &intake->policies[weft_topic_number(weft_event_topic(event))];
+    if (policy->when_full == WEFT_WHEN_FULL_REFUSE)
+        return WEFT_FULL;
+    if (o->droppable)
+        room_make_locked(intake, weft_event_priority(event), o->bytes);
+    else
+        room_await_locked(intake, policy->block_ms, o->bytes);
+    return offer_take_locked(intake, o);
 }
 
 weft_status weft__intake_put_event(weft__intake *intake, weft_event *event)
 {
-    weft__group *group, *dropped = NULL;
-    const weft_backpressure *policy = &intake->policies[weft_topic_number(weft_event_topic(event))];
-    weft_status st = group_make(intake, &event, 1, NULL, &group);
-    if (st != WEFT_OK)
-        return st;
-    group->droppable = policy->when_full == WEFT_WHEN_FULL_DROP_OLDEST;
-    size_t bytes = group_bytes(group);
+    unsigned number = weft_topic_number(weft_event_topic(event));
+    offer o = {.events = &event, .count = 1, .droppable = drops_oldest(intake, number)};
     pthread_mutex_lock(&intake->mutex);
-    if (refusal_locked(intake, &event, 1) == WEFT_OK && !has_room_locked(intake, bytes)) {
-        if (group->droppable)
-            room_make_locked(intake, weft_event_priority(group->single), bytes, &dropped);
-        else if (policy->when_full == WEFT_WHEN_FULL_BLOCK)
-            room_await_locked(intake, policy->block_ms, bytes);
-    }
-    st = group_put_locked(intake, group, &event, bytes);
-    pthread_mutex_unlock(&intake->mutex);
-    groups_release(dropped);
-    if (st == WEFT_OK)
-        weft__signal_raise(intake->signal);
-    else
-        group_release(group);
+    weft_status st = offer_take_locked(intake, &o);
+    if (st == WEFT_FULL)
+        st = full_handle_locked(intake, &o);
+    offer_end_locked(intake, &o, st);
     return st;
 }
-
 void weft__intake_hurry(weft__intake *intake)
 {
     pthread_mutex_lock(&intake->mutex);
@@ -320,18 +430,6 @@ void weft__intake_hurry(weft__intake *intake)
     pthread_cond_broadcast(&intake->room);
     pthread_mutex_unlock(&intake->mutex);
 }
-
-void weft__group_free(weft__intake *intake, weft__group *group)
-{
-    size_t bytes = group_bytes(group);
-    pthread_mutex_lock(&intake->mutex);
-    intake->bytes -= bytes;
-    if (intake->waiting > 0)
-        pthread_cond_broadcast(&intake->room);
-    pthread_mutex_unlock(&intake->mutex);
-    group_release(group);
-}
-
 void weft__intake_fail(weft__intake *intake, weft_status status, uint32_t spared)
 {
     pthread_mutex_lock(&intake->mutex);

@@ -7,46 +7,31 @@
 #ifndef WEFT_BRIDGE_INTAKE_H
 #define WEFT_BRIDGE_INTAKE_H
 
+#include "bridge/commit.h"
 #include "bridge/handoff.h"
 #include "weft/bridge.h"
 
-/* An event's place in its stream: what was assigned just before it, and how many of the stream were. */
-typedef struct weft__stream_link {
-    uint64_t prev_seq;
-    uint64_t nth; /* from 1 */
-} weft__stream_link;
+typedef struct weft__victim weft__victim;
 
-/* Events that are written together, and the mark that goes with them. One malloc'ed block. */
-typedef struct weft__group {
-    struct weft__group *next;
-    struct weft__group *prev; /* while queued */
-    uint64_t receipt;
-    size_t count;
-    const weft_event **events; /* kept; the group's references */
-    weft__stream_link *links;  /* of each event */
-    bool has_mark;
-    bool droppable;                /* to make room for others */
-    struct weft__group *drop_next; /* while queued and droppable, of the same priority */
-    struct weft__group *drop_prev;
-    weft_feed_mark mark;      /* strings inside the block */
-    const weft_event *single; /* storage of a group of one */
-    weft__stream_link single_link;
-} weft__group;
+/* A queue of events that may be dropped, oldest first. */
+typedef struct weft__victims {
+    weft__victim *ring;
+    size_t first, count, capacity;
+    size_t bytes;
+} weft__victims;
 
 typedef struct weft__intake {
     pthread_mutex_t mutex;
-    pthread_cond_t room; /* for those that wait for it */
-    weft__group *head;   /* [mutex], all but what is marked const */
-    weft__group *tail;
-    struct {
-        weft__group *oldest, *newest;
-        size_t bytes;
-    } droppable[WEFT_PRIORITY_CRITICAL + 1];
-    uint64_t last_seqs[WEFT_TOPIC_MAX];         /* assigned in this epoch, by the number of their topic … */
+    pthread_cond_t room;  /* for those that wait for it */
+    weft__commit *oldest; /* [mutex], all but what is marked const */
+    weft__commit *newest;
+    weft__draft *open[WEFT_TOPIC_MAX]; /* of the newest commit, by the number of their topic */
+    weft__victims victims[WEFT__PRIORITIES];
+    uint64_t last_seqs[WEFT_TOPIC_MAX];         /* assigned in this epoch … */
     uint64_t events[WEFT_TOPIC_MAX];            /* … and how many */
     uint64_t drops[WEFT_TOPIC_MAX];             /* … of which dropped to make room */
     uint64_t events_before;                     /* accepted since init, in epochs before */
-    size_t bytes;                               /* of queued events, and of taken groups until they are freed */
+    size_t bytes;                               /* of queued commits, and of taken ones until they are freed */
     size_t max_bytes;                           /* const after init */
     const char *node;                           /* const after init; outlives the intake */
     weft_backpressure policies[WEFT_TOPIC_MAX]; /* const after set_policies */
@@ -68,9 +53,8 @@ void weft__intake_fini(weft__intake *intake);
 /* Before the first put; without it all are refused at the bound. patient: publishes may wait for room. */
 void weft__intake_set_policies(weft__intake *intake, const weft_backpressure *policies, size_t count, bool patient);
 
-/* Gives each event its id and queues the group, or refuses it at the bound. events are shadows: their ids are set, kept
- * copies are made.
- * Returns OK, FULL, TOO_LARGE, NO_MEMORY, or the status of weft__intake_close or _fail. */
+/* Gives each event its id and encodes it, all of them or none; or refuses them at the bound.
+ * Returns OK, FULL, TOO_LARGE, INVALID, NO_MEMORY, or the status of weft__intake_close or _fail. */
 weft_status weft__intake_put(weft__intake *intake, weft_event *const *events, size_t count, const weft_feed_mark *mark,
                              uint64_t *ret_receipt);
 /* The same for one event, which at the bound does as the policy of its topic says: it may wait, and it may be dropped
@@ -79,10 +63,10 @@ weft_status weft__intake_put_event(weft__intake *intake, weft_event *event);
 /* Publishes that wait for room get FULL, now and from now on. Threads: any. */
 void weft__intake_hurry(weft__intake *intake);
 
-/* Takes groups of up to max_events events in all (at least one group), in order; NULL if there are none. */
-weft__group *weft__intake_take(weft__intake *intake, size_t max_events);
-/* The events of a taken group are no longer queued: makes room for others. */
-void weft__group_free(weft__intake *intake, weft__group *group);
+/* The oldest commit, which nothing is added to or dropped from any more; NULL if nothing waits. */
+weft__commit *weft__intake_take(weft__intake *intake);
+/* What a taken commit held is no longer queued: makes room for others. */
+void weft__commit_free(weft__intake *intake, weft__commit *commit);
 
 /* From now on refuses all but events of the spared topics (or, with OK, accepts all again). */
 void weft__intake_fail(weft__intake *intake, weft_status status, uint32_t spared);

@@ -12,7 +12,6 @@
 #include <string.h>
 
 enum {
-    ROUND_EVENTS = 8192,
     IDLE_MS = 200,
     RETRY_MS = 250,
     RESTORE_MS = 1000,
@@ -51,7 +50,7 @@ static void journal_settled(weft_bridge *b)
 /* Holds the reserve again once the disk has room. */
 static void reserve_restore(weft_bridge *b, int64_t now)
 {
-    if (b->unwritten.groups != NULL || !weft__journal_is_low(b->journal))
+    if (b->unwritten.commit != NULL || !weft__journal_is_low(b->journal))
         return;
     if (now >= b->restore_ms) {
         b->restore_ms = now + RESTORE_MS;
@@ -109,40 +108,18 @@ static bool journal_is_ready(weft_bridge *b, int64_t now)
         return false;
     }
     b->journal_damaged = false;
-    if (b->unwritten.groups == NULL)
+    if (b->unwritten.commit == NULL)
         journal_settled(b);
     return true;
 }
 
 /* ---- writing ---- */
 
-static weft_status marks_collect(weft__unwritten *u, int64_t now_ms)
+static weft_status commit_finish(weft_bridge *b, weft__commit *commit)
 {
-    size_t count = 0;
-    for (const weft__group *g = u->groups; g != NULL; g = g->next)
-        count += g->has_mark;
-    if (count == 0)
-        return WEFT_OK;
-    u->marks = calloc(count, sizeof *u->marks);
-    if (u->marks == NULL)
-        return WEFT_NO_MEMORY;
-    for (const weft__group *g = u->groups; g != NULL; g = g->next)
-        if (g->has_mark)
-            u->marks[u->mark_count++] =
-                (weft__feed_mark){g->mark.feed, g->mark.line, g->mark.state, g->mark.state_bytes, now_ms};
-    return WEFT_OK;
-}
-
-static weft_status unwritten_encode(weft_bridge *b)
-{
-    weft__unwritten *u = &b->unwritten;
-    if (u->encoded)
-        return WEFT_OK;
-    weft_status st = u->marks == NULL ? marks_collect(u, weft_clock_wall_ms(b->clock)) : WEFT_OK;
-    if (st == WEFT_OK)
-        st = weft__batcher_build(&b->batcher, u->groups, &u->rows, &u->row_count);
-    u->encoded = st == WEFT_OK;
-    return st;
+    for (size_t i = 0; i < commit->mark_count; i++)
+        commit->marks[i].touched_ms = weft_clock_wall_ms(b->clock);
+    return weft__commit_finish(commit, b->node, b->ends);
 }
 
 static void written_note(weft_bridge *b, uint64_t receipt, int64_t row)
@@ -159,7 +136,7 @@ static void written_note(weft_bridge *b, uint64_t receipt, int64_t row)
         b->opts.on_written(receipt, b->opts.user);
 }
 
-static void tap_json(weft_bridge *b, const weft_event *event)
+static void tap_event(weft_bridge *b, const weft_event *event)
 {
     char topic[WEFT__TOPIC_MAX_BYTES];
     weft_text text = {0};
@@ -169,47 +146,45 @@ static void tap_json(weft_bridge *b, const weft_event *event)
         weft_text_fini(&text);
 }
 
-static void groups_show(weft_bridge *b, const weft__group *groups)
+static void tap_row(weft_bridge *b, const weft__journal_row *row)
 {
-    for (const weft__group *g = groups; g != NULL; g = g->next)
-        for (size_t i = 0; i < g->count; i++) {
-            weft__node_state_add(b->state, g->events[i]);
-            if (b->opts.json_tap)
-                tap_json(b, g->events[i]);
-        }
-    b->state_changed = true;
+    weft_batch *batch;
+    if (weft_batch_decode(row->bytes, row->length, &batch, NULL) != WEFT_OK) {
+        atomic_fetch_add(&b->control_dropped, row->event_count);
+        return;
+    }
+    for (size_t i = 0; i < batch->event_count; i++)
+        tap_event(b, batch->events[i]);
+    weft_batch_free(batch);
+}
+
+static void row_show(weft_bridge *b, const weft__journal_row *row)
+{
+    b->untrimmed_bytes += row->length;
+    if (b->opts.json_tap)
+        tap_row(b, row);
+    weft__cursors_feed(&b->cursors, &(weft__cursor_message){.tree = WEFT__TREE_EVT,
+                                                            .sender = b->node,
+                                                            .topic = row->topic,
+                                                            .payload = row->bytes,
+                                                            .length = row->length});
 }
 
 static void unwritten_clear(weft_bridge *b)
 {
-    weft__unwritten *u = &b->unwritten;
-    weft__rows_free(u->rows, u->row_count);
-    free(u->marks);
-    for (weft__group *next, *g = u->groups; g != NULL; g = next) {
-        next = g->next;
-        weft__group_free(&b->intake, g);
-    }
-    *u = (weft__unwritten){0};
+    weft__commit_free(&b->intake, b->unwritten.commit);
+    b->unwritten = (weft__unwritten){0};
 }
 
 static void unwritten_done(weft_bridge *b)
 {
-    weft__unwritten *u = &b->unwritten;
-    uint64_t receipt = 0;
-    for (const weft__group *g = u->groups; g != NULL; g = g->next)
-        receipt = g->receipt;
-    for (size_t i = 0; i < u->row_count; i++)
-        b->untrimmed_bytes += u->rows[i].length;
-    int64_t newest = u->row_count > 0 ? u->rows[u->row_count - 1].id : 0;
-    groups_show(b, u->groups);
-    for (size_t i = 0; i < u->row_count; i++)
-        weft__cursors_feed(&b->cursors, &(weft__cursor_message){.tree = WEFT__TREE_EVT,
-                                                                .sender = b->node,
-                                                                .topic = u->rows[i].topic,
-                                                                .payload = u->rows[i].bytes,
-                                                                .length = u->rows[i].length});
-    weft__uplink_push(b->uplink, u->rows, u->row_count);
-    written_note(b, receipt, newest);
+    weft__commit *commit = b->unwritten.commit;
+    int64_t newest = commit->row_count > 0 ? commit->rows[commit->row_count - 1].id : 0;
+    for (size_t i = 0; i < commit->row_count; i++)
+        row_show(b, &commit->rows[i]);
+    b->state_changed = true;
+    weft__uplink_push(b->uplink, commit->rows, commit->row_count);
+    written_note(b, commit->receipt, newest);
     unwritten_clear(b);
 }
 
@@ -217,9 +192,10 @@ static void unwritten_store(weft_bridge *b, int64_t now)
 {
     weft__unwritten *u = &b->unwritten;
     bool failing = u->retry_ms != 0;
-    weft_status st = unwritten_encode(b);
+    weft__commit *commit = u->commit;
+    weft_status st = commit_finish(b, commit);
     if (st == WEFT_OK)
-        st = weft__journal_append(b->journal, u->rows, u->row_count, u->marks, u->mark_count);
+        st = weft__journal_append(b->journal, commit->rows, commit->row_count, commit->marks, commit->mark_count);
     if (st == WEFT_OK) {
         weft__bridge_step(b, WEFT__STEP_APPENDED);
         unwritten_done(b);
@@ -235,25 +211,33 @@ static void unwritten_store(weft_bridge *b, int64_t now)
         journal_failing(b, st, 0);
 }
 
+static void unwritten_book(weft_bridge *b, const weft__journal_row *row)
+{
+    weft__ledger_add(&b->ledger, row->epoch, row->topic, WEFT__LEDGER_UNWRITTEN, row->event_count);
+}
+
 static void unwritten_give_up(weft_bridge *b)
 {
-    for (const weft__group *g = b->unwritten.groups; g != NULL; g = g->next)
-        for (size_t i = 0; i < g->count; i++)
-            weft__ledger_add(&b->ledger, g->events[i]->id.epoch, weft_event_topic(g->events[i]), WEFT__LEDGER_UNWRITTEN,
-                             1);
+    const weft__commit *commit = b->unwritten.commit;
+    if (commit == NULL)
+        return;
+    for (size_t i = 0; i < commit->row_count; i++)
+        unwritten_book(b, &commit->rows[i]);
+    for (const weft__draft *draft = commit->first; draft != NULL; draft = draft->next)
+        unwritten_book(b, &draft->row);
     unwritten_clear(b);
 }
 
 /* Writes what waits. Returns whether there may be more. */
 static bool intake_write(weft_bridge *b, int64_t now)
 {
-    if (b->unwritten.groups == NULL)
-        b->unwritten.groups = weft__intake_take(&b->intake, ROUND_EVENTS);
-    if (b->unwritten.groups == NULL)
+    if (b->unwritten.commit == NULL)
+        b->unwritten.commit = weft__intake_take(&b->intake);
+    if (b->unwritten.commit == NULL)
         return false;
     if (now >= b->unwritten.retry_ms && journal_is_ready(b, now))
         unwritten_store(b, now);
-    return b->unwritten.groups == NULL || (now >= b->unwritten.retry_ms && now >= b->reopen_ms);
+    return b->unwritten.commit == NULL || (now >= b->unwritten.retry_ms && now >= b->reopen_ms);
 }
 
 /* The last attempts: nobody will come back to what is left. */
@@ -264,7 +248,7 @@ static void journal_finish(weft_bridge *b, int64_t now)
         ;
     do
         unwritten_give_up(b);
-    while ((b->unwritten.groups = weft__intake_take(&b->intake, ROUND_EVENTS)) != NULL);
+    while ((b->unwritten.commit = weft__intake_take(&b->intake)) != NULL);
     if (b->journal != NULL)
         weft__journal_service_finish(b);
 }

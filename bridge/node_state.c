@@ -4,6 +4,7 @@
  * and names that are no names, are counted as "other"). */
 #include "bridge/node_state.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ typedef struct session {
 } session;
 
 struct weft__node_state {
+    pthread_mutex_t mutex; /* for all below */
     weft__model_totals models[MODELS_MAX];
     size_t model_count;
     session *buckets[BUCKETS];
@@ -35,7 +37,10 @@ struct weft__node_state {
 weft_status weft__node_state_create(weft__node_state **ret)
 {
     *ret = calloc(1, sizeof **ret);
-    return *ret == NULL ? WEFT_NO_MEMORY : WEFT_OK;
+    if (*ret == NULL)
+        return WEFT_NO_MEMORY;
+    pthread_mutex_init(&(*ret)->mutex, NULL);
+    return WEFT_OK;
 }
 
 static void models_clear(weft__node_state *state)
@@ -54,13 +59,16 @@ void weft__node_state_destroy(weft__node_state *state)
         older = s->older;
         free(s);
     }
+    pthread_mutex_destroy(&state->mutex);
     free(state);
 }
 
 void weft__node_state_begin_epoch(weft__node_state *state)
 {
+    pthread_mutex_lock(&state->mutex);
     models_clear(state);
     state->started = state->ended = 0;
+    pthread_mutex_unlock(&state->mutex);
 }
 
 /* ---- models ---- */
@@ -169,10 +177,8 @@ static void session_touch(weft__node_state *state, const weft_event *event, weft
     s->changed_ms = weft_event_timestamp_ms(event);
 }
 
-void weft__node_state_add(weft__node_state *state, const weft_event *event)
+static void event_add_locked(weft__node_state *state, const weft_event *event)
 {
-    if ((event->flags & WEFT_FLAG_SYNTHETIC) != 0)
-        return;
     bool in_session = event->session_id != NULL && event->session_id[0] != '\0';
     if (event->type == WEFT_TOKEN_USAGE) {
         usage_add(state, &event->token_usage);
@@ -193,8 +199,26 @@ void weft__node_state_add(weft__node_state *state, const weft_event *event)
     }
 }
 
-weft_status weft__node_state_encode(const weft__node_state *state, const char *node, uint64_t epoch,
-                                    int64_t timestamp_ms, uint8_t **ret, size_t *ret_bytes)
+/* Only these have something to tell. */
+static bool is_counted(const weft_event *event)
+{
+    return (event->flags & WEFT_FLAG_SYNTHETIC) == 0 &&
+           (event->type == WEFT_TOKEN_USAGE || event->type == WEFT_LLM_RESPONSE_END ||
+            event->type == WEFT_SESSION_START || event->type == WEFT_SESSION_STATUS_CHANGED ||
+            event->type == WEFT_SESSION_END);
+}
+
+void weft__node_state_add(weft__node_state *state, const weft_event *event)
+{
+    if (!is_counted(event))
+        return;
+    pthread_mutex_lock(&state->mutex);
+    event_add_locked(state, event);
+    pthread_mutex_unlock(&state->mutex);
+}
+
+static weft_status state_encode_locked(const weft__node_state *state, const char *node, uint64_t epoch,
+                                       int64_t timestamp_ms, uint8_t **ret, size_t *ret_bytes)
 {
     weft__session_state shown[SESSIONS_SHOWN];
     size_t count = 0;
@@ -218,4 +242,13 @@ weft_status weft__node_state_encode(const weft__node_state *state, const char *n
         free(*ret);
         count /= 2;
     }
+}
+
+weft_status weft__node_state_encode(weft__node_state *state, const char *node, uint64_t epoch, int64_t timestamp_ms,
+                                    uint8_t **ret, size_t *ret_bytes)
+{
+    pthread_mutex_lock(&state->mutex);
+    weft_status st = state_encode_locked(state, node, epoch, timestamp_ms, ret, ret_bytes);
+    pthread_mutex_unlock(&state->mutex);
+    return st;
 }

@@ -1,5 +1,5 @@
 /* bridge/node_state.h: what a node tells of itself under state/{node}: tokens and cost per model since its epoch began,
- * and its newest live sessions. Threads: the journal thread. */
+ * and its newest live sessions. Threads: any; one mutex inside. */
 #ifndef WEFT_BRIDGE_NODE_STATE_H
 #define WEFT_BRIDGE_NODE_STATE_H
 
@@ -15,7 +15,7 @@ void weft__node_state_add(weft__node_state *state, const weft_event *event);
 void weft__node_state_begin_epoch(weft__node_state *state);
 /* Encodes the State message, at most 64 KiB: the newest sessions that fit, at most 500. Ownership: *ret is malloc'ed.
  */
-weft_status weft__node_state_encode(const weft__node_state *state, const char *node, uint64_t epoch,
-                                    int64_t timestamp_ms, uint8_t **ret, size_t *ret_bytes);
+weft_status weft__node_state_encode(weft__node_state *state, const char *node, uint64_t epoch, int64_t timestamp_ms,
+                                    uint8_t **ret, size_t *ret_bytes);
 
 #endif

@@ -7,7 +7,7 @@
  * taken it: the journal remembers how new the newest was that went. */
 #include "bridge/replay.h"
 
-#include "bridge/batcher.h"
+#include "bridge/draft.h"
 #include "bridge/split.h"
 
 #include <stdlib.h>

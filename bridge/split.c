@@ -1,7 +1,7 @@
 /* bridge/split.c: by the codec, there and back: rare enough to be simple. */
 #include "bridge/split.h"
 
-#include "bridge/batcher.h"
+#include "bridge/draft.h"
 
 #include <stdlib.h>
 

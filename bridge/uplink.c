@@ -4,7 +4,7 @@
  * Invariant    within a lane, ids rise from the oldest flight to the youngest queued row. */
 #include "bridge/uplink.h"
 
-#include "bridge/batcher.h"
+#include "bridge/draft.h"
 #include "bridge/split.h"
 
 #include <stdlib.h>

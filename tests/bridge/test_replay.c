@@ -1,5 +1,5 @@
 /* Answers from a journal in memory: what is there, what is gone, and how much at a time. */
-#include "bridge/batcher.h"
+#include "bridge/draft.h"
 #include "bridge/replay.h"
 #include "support/suite.h"
 

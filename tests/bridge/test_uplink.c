@@ -1,6 +1,6 @@
 /* What waits for the broker: order, window, merging, what happens when the connection, the memory or the broker says
  * no. */
-#include "bridge/batcher.h"
+#include "bridge/draft.h"
 #include "bridge/uplink.h"
 #include "support/suite.h"
 

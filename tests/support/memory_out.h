@@ -1,4 +1,5 @@
-/* tests/support/memory_out.h: memory that is out on demand, by standing in for malloc, calloc and aligned_alloc.
+/* tests/support/memory_out.h: memory that is out on demand, by standing in for malloc, calloc, realloc and
+ * aligned_alloc.
  *
  * For one source file of a test program. Sanitizers stand in for the same functions: WEFT_TESTS_MEMORY_OUT is 0 with
  * them, nothing is defined, and a case that needs it is skipped.
@@ -28,6 +29,7 @@ static _Thread_local bool memory_out;
 
 void *__libc_malloc(size_t bytes);
 void *__libc_calloc(size_t count, size_t bytes);
+void *__libc_realloc(void *block, size_t bytes);
 void *__libc_memalign(size_t alignment, size_t bytes);
 
 void *malloc(size_t bytes)
@@ -38,6 +40,11 @@ void *malloc(size_t bytes)
 void *calloc(size_t count, size_t bytes)
 {
     return memory_out ? NULL : __libc_calloc(count, bytes);
+}
+
+void *realloc(void *block, size_t bytes)
+{
+    return memory_out ? NULL : __libc_realloc(block, bytes);
 }
 
 void *aligned_alloc(size_t alignment, size_t bytes)

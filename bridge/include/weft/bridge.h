@@ -88,7 +88,7 @@ typedef struct weft_bridge_opts {
     uint64_t journal_reserve_bytes; /* a file beside the journal whose room, when the disk is full, is given to cost and
                                      * session events, while others are refused with NO_SPACE; made again when there is
                                      * room. 0: 16 MiB, less for a small journal or file system; UINT64_MAX: none */
-    uint64_t intake_max_bytes;      /* of events that wait for the journal; 0: 64 MiB */
+    uint64_t intake_max_bytes;      /* of encoded events that wait for the journal; 0: 64 MiB */
     const weft_backpressure *backpressure; /* NULL: refuse; copied */
     size_t backpressure_count;
     uint32_t keep_alive_s; /* 0: 10 */
