@@ -11,6 +11,8 @@
 #include "core/dispatcher_private.h"
 #include "core/event_private.h"
 
+#include <assert.h>
+
 typedef struct interest {
     weft__tap tap;
     uint32_t topics;
@@ -104,11 +106,21 @@ void weft_tap_detach(weft_dispatcher *d)
     weft__slots_wait_for(&d->slots, id);
 }
 
+static bool has_expired(const weft_dispatcher *d, const weft_event *event, weft_origin origin)
+{
+    return event->ttl_ms != 0 && origin == WEFT_ORIGIN_REMOTE &&
+           weft__event_expired(event, origin, weft_clock_wall_ms(d->clock));
+}
+
 static weft_status deliver_at(const weft__place *p, const weft_event *event, weft__loan *loan, weft_origin origin)
 {
     if (atomic_load(&p->d->state) != WEFT__RUNNING) {
         weft__count_in_slot(p->slot, WEFT__COUNT_REFUSED_STOPPED, 1);
         return WEFT_STOPPED;
+    }
+    if (has_expired(p->d, event, origin)) {
+        weft__count_in_slot(p->slot, WEFT__COUNT_EXPIRED, 1);
+        return WEFT_OK;
     }
     if (origin == WEFT_ORIGIN_REMOTE)
         weft__count_in_slot(p->slot, WEFT__COUNT_DELIVERED_REMOTE, 1);
@@ -142,14 +154,35 @@ weft_status weft_tap_publish_taken(weft_dispatcher *d, const weft_event *event)
 
 weft_status weft_tap_deliver(weft_dispatcher *d, const weft_event *event)
 {
-    if (!weft__event_expired(event, WEFT_ORIGIN_REMOTE, weft_clock_wall_ms(d->clock)))
-        return tap_lend(d, event, WEFT_ORIGIN_REMOTE);
-    if (atomic_load(&d->state) != WEFT__RUNNING) {
-        weft__count_unslotted(d, WEFT__COUNT_REFUSED_STOPPED, 1);
-        return WEFT_STOPPED;
+    return tap_lend(d, event, WEFT_ORIGIN_REMOTE);
+}
+
+/* Whether the subscriptions have changed since the level began, or somebody waits for it to end. */
+static bool place_is_outdated(const weft__place *p)
+{
+    return atomic_load_explicit(&p->d->current, memory_order_acquire) != weft__level_snapshot(p->level) ||
+           atomic_load_explicit(&p->d->slots.waiters, memory_order_relaxed) != 0;
+}
+
+/* One level for all, but each event is delivered as if it had begun its own. */
+weft_status weft_tap_deliver_each(weft_dispatcher *d, weft_tap_next_fn next, void *user)
+{
+    weft__place place;
+    weft_status status = weft__place_begin(&place, d);
+    if (status != WEFT_OK)
+        return status;
+    for (const weft_event *event; (event = next(user)) != NULL;) {
+        if (place_is_outdated(&place)) {
+            weft__place_end(&place);
+            weft_status again = weft__place_begin(&place, d);
+            assert(again == WEFT_OK); /* the thread has its slot, and as many levels as before */
+            (void)again;
+        }
+        if (deliver_at(&place, event, NULL, WEFT_ORIGIN_REMOTE) != WEFT_OK)
+            status = WEFT_STOPPED;
     }
-    weft__count_unslotted(d, WEFT__COUNT_EXPIRED, 1);
-    return WEFT_OK;
+    weft__place_end(&place);
+    return status;
 }
 
 weft_status weft_tap_report_lost(weft_dispatcher *d, const weft_lost *lost)

@@ -377,6 +377,178 @@ static void delivers_remote_events(void)
     weft_dispatcher_destroy(bus);
 }
 
+/* Events that are given out one after the other; `between` runs before each. */
+typedef struct supply {
+    weft_dispatcher *bus;
+    const weft_event *events[4];
+    size_t given;
+    void (*between)(struct supply *s);
+    void *user;
+} supply;
+
+static const weft_event *supply_next(void *user)
+{
+    supply *s = user;
+    if (s->given > 0)
+        weft_event_release(s->events[s->given - 1]);
+    if (s->given == sizeof s->events / sizeof *s->events)
+        return NULL;
+    if (s->between != NULL)
+        s->between(s);
+    return s->events[s->given++];
+}
+
+static supply supply_of(weft_dispatcher *bus, const weft_event *event)
+{
+    supply s = {.bus = bus};
+    for (size_t i = 0; i < sizeof s.events / sizeof *s.events; i++) {
+        weft_event one = *event;
+        one.id = (weft_event_id){.node = "host-b", .epoch = 1, .seq = i + 1};
+        s.events[i] = weft_event_keep(&one);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(s.events[i]);
+    }
+    return s;
+}
+
+static void delivers_one_remote_event_after_the_other(void)
+{
+    weft_dispatcher *bus = bus_create(NULL);
+    taker local = {0}, remote = {0}, queued = {0};
+    subscribe(bus, (weft_filter){.origin = WEFT_ORIGIN_LOCAL}, &local, false);
+    subscribe(bus, (weft_filter){.origin = WEFT_ORIGIN_REMOTE, .node = "host-b"}, &remote, false);
+    subscribe(bus, (weft_filter){0}, &queued, true);
+    supply s = supply_of(bus, &usage);
+    CU_ASSERT_EQUAL(weft_tap_deliver_each(bus, supply_next, &s), WEFT_OK);
+    CU_ASSERT_EQUAL(remote.calls, 4);
+    CU_ASSERT_EQUAL(remote.id.seq, 4);
+    CU_ASSERT_EQUAL(stats_of(bus).delivered_remote, 4);
+    CU_ASSERT_EQUAL(weft_dispatcher_stop(bus, PATIENCE_MS, NULL), WEFT_OK);
+    CU_ASSERT_EQUAL(queued.calls, 4);
+    CU_ASSERT_EQUAL(local.calls, 0);
+    s = supply_of(bus, &usage);
+    CU_ASSERT_EQUAL(weft_tap_deliver_each(bus, supply_next, &s), WEFT_STOPPED);
+    CU_ASSERT_EQUAL(remote.calls, 4);
+    CU_ASSERT_EQUAL(stats_of(bus).refused_stopped, 4);
+    weft_dispatcher_destroy(bus);
+}
+
+typedef struct first_call {
+    weft_dispatcher *bus;
+    taker later;
+    weft_subscription own;
+    int calls;
+} first_call;
+
+static weft_status subscribe_another(const weft_event *event, void *user)
+{
+    first_call *f = user;
+    (void)event;
+    if (f->calls++ == 0)
+        subscribe(f->bus, (weft_filter){0}, &f->later, false);
+    else
+        CU_ASSERT_EQUAL(weft_unsubscribe(f->bus, f->own), WEFT_OK);
+    return WEFT_OK;
+}
+
+static void each_event_finds_the_subscriptions_of_its_moment(void)
+{
+    first_call f = {.bus = bus_create(NULL)};
+    CU_ASSERT_EQUAL(weft_subscribe(f.bus, &(weft_filter){0}, subscribe_another, &f, &f.own), WEFT_OK);
+    supply s = supply_of(f.bus, &usage);
+    CU_ASSERT_EQUAL(weft_tap_deliver_each(f.bus, supply_next, &s), WEFT_OK);
+    CU_ASSERT_EQUAL(f.calls, 2);
+    CU_ASSERT_EQUAL(f.later.calls, 3);
+    weft_dispatcher_destroy(f.bus);
+}
+
+static void clock_goes_on(supply *s)
+{
+    if (s->given == 2)
+        fake_clock_advance(s->user, 5101);
+}
+
+static void each_event_expires_at_its_own_moment(void)
+{
+    fake_clock clock;
+    fake_clock_init(&clock, NOW_MS);
+    weft_dispatcher *bus = bus_create(&(weft_dispatcher_opts){.clock = &clock.clock});
+    taker taker_ = {0};
+    subscribe(bus, (weft_filter){0}, &taker_, false);
+    weft_event event = usage;
+    event.ttl_ms = 100;
+    event.accepted_ms = NOW_MS;
+    supply s = supply_of(bus, &event);
+    s.between = clock_goes_on;
+    s.user = &clock;
+    CU_ASSERT_EQUAL(weft_tap_deliver_each(bus, supply_next, &s), WEFT_OK);
+    CU_ASSERT_EQUAL(taker_.calls, 2);
+    CU_ASSERT_EQUAL(stats_of(bus).expired, 2);
+    weft_dispatcher_destroy(bus);
+}
+
+typedef struct farewell {
+    weft_dispatcher *bus;
+    weft_subscription sub;
+    gate *held;
+    atomic_bool gone;
+    atomic_int calls;
+} farewell;
+
+static weft_status wait_at_first(const weft_event *event, void *user)
+{
+    farewell *f = user;
+    (void)event;
+    if (f->calls++ == 0)
+        CU_ASSERT(gate_pass(f->held));
+    return WEFT_OK;
+}
+
+static void *unsubscribe_meanwhile(void *user)
+{
+    farewell *f = user;
+    CU_ASSERT(gate_await(f->held, 1));
+    CU_ASSERT_EQUAL(weft_unsubscribe(f->bus, f->sub), WEFT_OK);
+    f->gone = true;
+    return NULL;
+}
+
+static bool is_gone(void *user)
+{
+    return ((farewell *)user)->gone;
+}
+
+static void await_farewell(supply *s)
+{
+    if (s->given == 1)
+        CU_ASSERT(suite_wait(is_gone, s->user, PATIENCE_MS));
+}
+
+static void *gate_open_late(void *user)
+{
+    farewell *f = user;
+    CU_ASSERT(suite_wait(somebody_waits, f->bus, PATIENCE_MS));
+    gate_open(f->held);
+    return NULL;
+}
+
+static void who_unsubscribes_waits_for_one_event_only(void)
+{
+    gate held = GATE_CLOSED;
+    farewell f = {.bus = bus_create(NULL), .held = &held};
+    CU_ASSERT_EQUAL(weft_subscribe(f.bus, &(weft_filter){0}, wait_at_first, &f, &f.sub), WEFT_OK);
+    supply s = supply_of(f.bus, &usage);
+    s.between = await_farewell;
+    s.user = &f;
+    pthread_t leaver, opener;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&opener, NULL, gate_open_late, &f), 0);
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&leaver, NULL, unsubscribe_meanwhile, &f), 0);
+    CU_ASSERT_EQUAL(weft_tap_deliver_each(f.bus, supply_next, &s), WEFT_OK);
+    pthread_join(leaver, NULL);
+    pthread_join(opener, NULL);
+    CU_ASSERT_EQUAL(f.calls, 1);
+    weft_dispatcher_destroy(f.bus);
+}
+
 static void remote_events_expire_with_some_allowance_for_clocks(void)
 {
     fake_clock clock;
@@ -469,5 +641,7 @@ SUITE(core_tap, CASE(takes_an_event_before_anybody_sees_it), CASE(what_it_refuse
       CASE(only_one_attaches), CASE(detach_waits_for_the_running_call), CASE(hears_what_is_wanted_from_other_hosts),
       CASE(hears_on_attach_that_nothing_is_wanted), CASE(knows_before_subscribe_returns),
       CASE(detach_waits_for_the_note_being_taken), CASE(delivers_remote_events),
+      CASE(delivers_one_remote_event_after_the_other), CASE(each_event_finds_the_subscriptions_of_its_moment),
+      CASE(each_event_expires_at_its_own_moment), CASE(who_unsubscribes_waits_for_one_event_only),
       CASE(remote_events_expire_with_some_allowance_for_clocks), CASE(losses_reach_those_who_could_have_got_the_events),
       CASE(a_queued_subscription_hears_of_losses_in_order), CASE(every_reason_has_a_name))

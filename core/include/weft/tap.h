@@ -36,6 +36,14 @@ weft_status weft_tap_publish_taken(weft_dispatcher *d, const weft_event *event);
  * Returns OK, STOPPED or NO_MEMORY. */
 weft_status weft_tap_deliver(weft_dispatcher *d, const weft_event *event);
 
+/* Gives the next kept event, or NULL: that was all. Called when the one before has been delivered; must not call the
+ * dispatcher. Ownership: borrowed until the next call. */
+typedef const weft_event *(*weft_tap_next_fn)(void *user);
+
+/* Delivers events that came together, each as weft_tap_deliver would, at less cost. Returns OK; STOPPED: some have been
+ * refused; NESTED or NO_MEMORY: `next` has not been called. */
+weft_status weft_tap_deliver_each(weft_dispatcher *d, weft_tap_next_fn next, void *user);
+
 /* Tells the subscriptions whose filter could match the stream that events of it are lost: inline ones on this thread,
  * queued ones in the order of their mailbox. Returns OK or NO_MEMORY (nobody was told). */
 weft_status weft_tap_report_lost(weft_dispatcher *d, const weft_lost *lost);
