@@ -534,10 +534,9 @@ static void control_release(weft__node *node)
     free(node);
 }
 
-static void delivery_release(weft__node *node)
+static void parcel_release(weft__node *node)
 {
-    weft_event_release(((weft__delivery *)node)->event);
-    free(node);
+    weft__parcel_free((weft__parcel *)node);
 }
 
 static void node_release(weft__node *node)
@@ -571,10 +570,10 @@ void weft_bridge_destroy(weft_bridge *b)
     weft__replay_desk_destroy(b->replay_desk);
     weft__intake_fini(&b->intake);
     weft__queue_fini(&b->inbound, node_release);
-    weft__queue_fini(&b->deliveries, delivery_release);
+    weft__queue_fini(&b->deliveries, parcel_release);
     nodes_release(b->reading, node_release);
-    nodes_release(b->delivering, delivery_release);
-    nodes_release(b->spares, node_release);
+    nodes_release(b->delivering, parcel_release);
+    weft__packer_fini(&b->packer);
     weft__queue_fini(&b->control, control_release);
     weft__queue_fini(&b->taps, control_release);
     weft__queue_fini(&b->acks, node_release);

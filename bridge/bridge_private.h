@@ -2,10 +2,10 @@
  *
  *   publishers ─intake─▶ journal thread ─uplink─▶ link thread ─▶ broker
  *                          │   ▲ replays, calls       ▲ control
- *   handlers ◀─delivery─ deliver thread ◀─ downlink thread ◀─inbound─ the link's own threads
+ *   handlers ◀─parcels── deliver thread ◀─ downlink thread ◀─inbound─ the link's own threads
  *
  * Each agent owns a file (journal_thread.c with sync and journal_service.c, link_thread.c with link_connect.c and
- * link_subscribe.c, downlink_thread.c with deliver) and what is marked with its thread's name here; a cursor has a
+ * link_subscribe.c, downlink_thread.c, deliver_thread.c) and what is marked with its thread's name here; a cursor has a
  * thread and a turn of its own (cursor.h), fed by the downlink thread. An agent's work is cut into turns: a turn does
  * what is due and never waits for another agent, so that a driven bridge, which has no threads, can be given its turns
  * one after the other. All waits for progress (flush, drain, ready) are on `changed`, under `mutex`.
@@ -22,6 +22,7 @@
 #include "bridge/ledger.h"
 #include "bridge/link.h"
 #include "bridge/node_state.h"
+#include "bridge/parcel.h"
 #include "bridge/replay_desk.h"
 #include "bridge/topic_map.h"
 #include "bridge/uplink.h"
@@ -39,15 +40,6 @@ typedef struct weft__inbound {
     uint8_t *payload; /* behind the topic in the same block */
     char topic[];
 } weft__inbound;
-
-/* What the deliver thread hands to the dispatcher: an event, or a loss. */
-typedef struct weft__delivery {
-    weft__node node;
-    uint32_t wish;           /* that it answers, of those for its topic */
-    const weft_event *event; /* NULL: a loss */
-    weft_lost lost;
-    char lost_node[WEFT_NAME_MAX_BYTES + 1];
-} weft__delivery;
 
 /* A message beside the events for the link thread to send. */
 typedef struct weft__control {
@@ -200,8 +192,7 @@ struct weft_bridge {
     uint32_t topics_followed; /* of downlink_topics */
     int64_t ticked_ms;
     weft__node *reading; /* taken from inbound, and not read yet */
-    weft__node *spares;  /* deliveries made before they are needed; see weft__downlink_ops.room */
-    size_t spare_count;
+    weft__packer packer; /* what the message that is read gives for delivery */
 
     /* deliver thread */
     weft__node *delivering; /* taken, and not handed on yet */
@@ -292,6 +283,9 @@ const char *weft__step_name(weft__step step);
 /* Says that a step has been passed. */
 void weft__bridge_step(weft_bridge *b, weft__step step);
 void weft__kill_point_read(weft__kill_point *ret);
+
+/* How many wishes for a topic have ended. */
+uint32_t weft__wish_of(weft_bridge *b, unsigned topic_number);
 
 /* The link's callbacks: they only enqueue. */
 void weft__bridge_on_message(void *bridge, const char *topic, const uint8_t *payload, size_t length, bool retained);

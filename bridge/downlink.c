@@ -128,15 +128,15 @@ static bool stream_is_hopeless(const weft__downlink *d, const weft__stream *s, i
 }
 
 /* What is verified is taken whole or not at all: an event that a stream has counted must not be lost behind it. */
-static bool room_make(weft__downlink *d, weft__stream *s, size_t count)
+static bool room_make(weft__downlink *d, weft__stream *s, size_t events, size_t losses)
 {
     return weft__seq_ranges_reserve(&s->holes) != WEFT_NO_MEMORY &&
-           (d->ops.room == NULL || d->ops.room(d->ops.user, count + s->held_count + s->holes.count));
+           (d->ops.room == NULL || d->ops.room(d->ops.user, events + s->held_count, losses + s->holes.count));
 }
 
 static void stream_tick(weft__downlink *d, weft__stream *s, int64_t now_ms)
 {
-    if (!room_make(d, s, 0))
+    if (!room_make(d, s, 0, 0))
         return;
     if (s->suspected != 0 || s->hold_until_ms != 0) {
         weft__stream_tick(s, now_ms, d->opts.hold_ms, &d->stream_ops);
@@ -244,7 +244,7 @@ static weft_status batch_verify(weft__downlink *d, const char *sender, weft_topi
 
 static bool batch_take(weft__downlink *d, weft__stream *s, const weft_batch *batch, int64_t now_ms)
 {
-    if (!room_make(d, s, batch->event_count + batch->lost_count))
+    if (!room_make(d, s, batch->event_count, batch->lost_count))
         return false;
     weft__peer *peer = weft__peers_find(&d->lives.peers, s->node);
     d->now_ms = now_ms;

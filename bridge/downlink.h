@@ -33,7 +33,7 @@ typedef struct weft__downlink_ops {
     void (*lost)(void *user, const weft_lost *lost);
     /* Whether so many events and losses can be handed over without more memory. If not, the message that brings them
      * counts as not received, and is healed later. NULL: it always is. */
-    bool (*room)(void *user, size_t count);
+    bool (*room)(void *user, size_t events, size_t losses);
     /* Sends a question; the answer comes back through weft__downlink_reply with that request. */
     void (*ask)(void *user, const weft__question *question);
     void (*peer)(void *user, const char *node, uint64_t epoch, bool up, const char *why);

@@ -1,5 +1,5 @@
-/* bridge/downlink_thread.c: the link's callbacks enqueue; the downlink thread verifies and orders; the deliver thread
- * runs handlers.
+/* bridge/downlink_thread.c: the link's callbacks enqueue; the downlink thread verifies, orders, and hands to the
+ * deliver thread what each message gave, in one parcel.
  *
  * When handlers are slow the deliver queue fills and the downlink thread waits; then the inbound queue fills, and whole
  * messages are dropped, counted, and later healed like any other gap. Nothing here makes the link wait. */
@@ -70,70 +70,43 @@ void weft__bridge_on_down(void *bridge)
 
 /* ---- what the downlink asks for ---- */
 
-static weft__delivery *spare_take(weft_bridge *b)
-{
-    weft__node *node = b->spares;
-    if (node == NULL)
-        return calloc(1, sizeof(weft__delivery));
-    b->spares = node->next;
-    b->spare_count--;
-    *(weft__delivery *)node = (weft__delivery){0};
-    return (weft__delivery *)node;
-}
-
-static bool on_room(void *user, size_t count)
+static bool on_room(void *user, size_t events, size_t losses)
 {
     weft_bridge *b = user;
-    for (; b->spare_count < count; b->spare_count++) {
-        weft__delivery *delivery = malloc(sizeof *delivery);
-        if (delivery == NULL)
-            return false;
-        delivery->node.next = b->spares;
-        b->spares = &delivery->node;
-    }
-    return true;
+    return weft__packer_reserve(&b->packer, events, losses) == WEFT_OK;
 }
 
-static void delivery_queue(weft_bridge *b, weft__delivery *delivery)
+/* Hands over what has been packed: waits while the deliver thread has too much to do. */
+static void parcel_send(weft_bridge *b)
 {
-    if (weft__queue_push(&b->deliveries, &delivery->node, !b->env.driven) == WEFT_OK)
+    weft__parcel *parcel = weft__packer_close(&b->packer);
+    if (parcel == NULL || weft__queue_push(&b->deliveries, &parcel->node, !b->env.driven) == WEFT_OK)
         return;
-    weft_event_release(delivery->event);
-    free(delivery);
-    atomic_fetch_add(&b->dropped_overflow, 1);
-}
-
-static uint32_t wish_of(weft_bridge *b, weft_topic topic)
-{
-    return atomic_load(&b->wishes[weft_topic_number(topic)]);
+    atomic_fetch_add(&b->dropped_overflow, parcel->count);
+    weft__parcel_free(parcel);
 }
 
 static void on_deliver(void *user, const weft_event *event)
 {
     weft_bridge *b = user;
-    weft__delivery *delivery = spare_take(b);
-    if (delivery == NULL || (delivery->event = weft_event_keep(event)) == NULL) {
-        free(delivery);
-        atomic_fetch_add(&b->dropped_overflow, 1);
-        return;
+    uint32_t wish = weft__wish_of(b, weft_topic_number(weft_event_topic(event)));
+    weft_status st = weft__packer_add_event(&b->packer, event, wish);
+    if (st == WEFT_FULL) {
+        parcel_send(b);
+        st = weft__packer_add_event(&b->packer, event, wish);
     }
-    delivery->wish = wish_of(b, weft_event_topic(event));
-    delivery->node.bytes = weft_event_kept_bytes(event);
-    delivery_queue(b, delivery);
+    if (st != WEFT_OK)
+        atomic_fetch_add(&b->dropped_overflow, 1);
 }
 
 static void on_lost(void *user, const weft_lost *lost)
 {
     weft_bridge *b = user;
-    weft__delivery *delivery = spare_take(b);
-    if (delivery == NULL)
-        return;
-    delivery->wish = wish_of(b, lost->topic);
-    delivery->lost = *lost;
-    weft__name_copy(delivery->lost_node, lost->node);
-    delivery->lost.node = delivery->lost_node;
-    delivery->node.bytes = sizeof *delivery;
-    delivery_queue(b, delivery);
+    uint32_t wish = weft__wish_of(b, weft_topic_number(lost->topic));
+    if (weft__packer_add_lost(&b->packer, lost, wish) == WEFT_FULL) {
+        parcel_send(b);
+        (void)weft__packer_add_lost(&b->packer, lost, wish);
+    }
 }
 
 static void own_question_put(weft_bridge *b, const weft__question *question, const char *request_id)
@@ -412,6 +385,22 @@ static void link_follow(weft_bridge *b)
     }
 }
 
+/* Returns OK, or NO_MEMORY: the rest is still to be read. */
+static weft_status inbound_read(weft_bridge *b, int64_t now)
+{
+    weft_status st = WEFT_OK;
+    while (b->reading != NULL && st == WEFT_OK) {
+        weft__node *next = b->reading->next;
+        st = message_take(b, (const weft__inbound *)b->reading, now);
+        parcel_send(b);
+        if (st == WEFT_OK) {
+            free(b->reading);
+            b->reading = next;
+        }
+    }
+    return st;
+}
+
 int64_t weft__downlink_turn(weft_bridge *b)
 {
     enum { AT_ONCE = 64, NO_MEMORY_MS = 10 };
@@ -422,64 +411,12 @@ int64_t weft__downlink_turn(weft_bridge *b)
     bool more = b->reading != NULL;
     link_follow(b);
     int64_t now = weft__bridge_mono_ms(b);
-    while (b->reading != NULL) {
-        weft__node *next = b->reading->next;
-        if (message_take(b, (const weft__inbound *)b->reading, now) != WEFT_OK)
-            return NO_MEMORY_MS;
-        free(b->reading);
-        b->reading = next;
-    }
+    if (inbound_read(b, now) != WEFT_OK)
+        return NO_MEMORY_MS;
     if (now - b->ticked_ms >= TICK_MS) {
         weft__downlink_tick(b->downlink, now);
         b->ticked_ms = now;
     }
+    parcel_send(b);
     return more ? 0 : TICK_MS;
-}
-
-/* ---- the deliver thread ---- */
-
-/* Whether whoever wanted it has gone. Those who want its topic again are told of it anew, where it is theirs: the
- * streams have been forgotten with the wish. */
-static bool delivery_is_stale(weft_bridge *b, const weft__delivery *delivery)
-{
-    weft_topic topic = delivery->event != NULL ? weft_event_topic(delivery->event) : delivery->lost.topic;
-    return delivery->wish != wish_of(b, topic);
-}
-
-/* Returns false when there was no memory, and nobody has been told. */
-static bool delivery_hand_on(weft_bridge *b, weft__delivery *delivery)
-{
-    weft_status st = WEFT_OK;
-    if (atomic_load(&b->deliver_dropping))
-        atomic_fetch_add(&b->dropped_overflow, 1);
-    else if (delivery_is_stale(b, delivery))
-        st = WEFT_OK;
-    else if (delivery->event != NULL)
-        st = weft_tap_deliver(b->bus, delivery->event);
-    else
-        st = weft_tap_report_lost(b->bus, &delivery->lost);
-    if (st == WEFT_NO_MEMORY && !atomic_load(&b->deliver_stopping))
-        return false;
-    if (st == WEFT_NO_MEMORY)
-        atomic_fetch_add(&b->dropped_overflow, 1);
-    weft_event_release(delivery->event);
-    free(delivery);
-    return true;
-}
-
-int64_t weft__deliver_turn(weft_bridge *b)
-{
-    enum { AT_ONCE = 256, IDLE_MS = 1000, NO_MEMORY_MS = 10 };
-    bool stopping = atomic_load(&b->deliver_stopping);
-    if (b->delivering == NULL)
-        b->delivering = weft__queue_take(&b->deliveries, AT_ONCE);
-    if (b->delivering == NULL)
-        return stopping ? -1 : IDLE_MS;
-    while (b->delivering != NULL) {
-        weft__node *next = b->delivering->next;
-        if (!delivery_hand_on(b, (weft__delivery *)b->delivering))
-            return NO_MEMORY_MS;
-        b->delivering = next;
-    }
-    return 0;
 }
