@@ -44,19 +44,21 @@ void weft__signal_fini(weft__signal *signal)
 void weft__signal_raise(weft__signal *signal)
 {
     pthread_mutex_lock(&signal->mutex);
-    if (!signal->raised) {
-        signal->raised = true;
-        pthread_cond_signal(&signal->cond);
-    }
+    bool first = !signal->raised;
+    signal->raised = true;
     pthread_mutex_unlock(&signal->mutex);
+    if (first) /* who wakes must not find the mutex taken */
+        pthread_cond_signal(&signal->cond);
 }
 
 void weft__signal_wait(weft__signal *signal, int64_t timeout_ms)
 {
-    int64_t deadline = weft__mono_ns() + timeout_ms * 1000000;
     pthread_mutex_lock(&signal->mutex);
-    while (!signal->raised && weft__cond_wait_until(&signal->cond, &signal->mutex, deadline))
-        ;
+    if (!signal->raised && timeout_ms > 0) {
+        int64_t deadline = weft__mono_ns() + timeout_ms * 1000000;
+        while (!signal->raised && weft__cond_wait_until(&signal->cond, &signal->mutex, deadline))
+            ;
+    }
     signal->raised = false;
     pthread_mutex_unlock(&signal->mutex);
 }
