@@ -61,7 +61,12 @@ weft_status weft__downlink_create(const weft__downlink_opts *opts, const weft__d
     d->stream_ops = (weft__stream_ops){.deliver = stream_deliver, .lost = stream_lost, .user = d};
     weft__lives_opts lives_opts = {
         .clock = opts->clock, .silent_ms = opts->silent_ms, .dead_grace_ms = opts->dead_grace_ms};
-    weft__lives_ops lives_ops = {.deliver = ops->deliver, .peer = ops->peer, .skewed = ops->skewed, .user = ops->user};
+    weft__lives_ops lives_ops = {.deliver = ops->deliver,
+                                 .peer = ops->peer,
+                                 .skewed = ops->skewed,
+                                 .user = ops->user,
+                                 .lacks = weft__downlink_lacks,
+                                 .streams = d};
     pthread_mutex_init(&d->mutex, NULL);
     weft_status st = weft__lives_init(&d->lives, &lives_opts, &lives_ops);
     if (st != WEFT_OK) {

@@ -50,10 +50,12 @@ void weft__downlink_drop_message(weft__downlink *d, const char *sender, weft_top
 
 /* ---- downlink_streams.c ---- */
 
-weft__stream *weft__downlink_stream_find(weft__downlink *d, const char *node, uint64_t epoch, weft_topic topic);
+weft__stream *weft__downlink_stream_find(const weft__downlink *d, const char *node, uint64_t epoch, weft_topic topic);
 /* Finds or adds; NULL, counted, at the bound or without memory. */
 weft__stream *weft__downlink_stream_add(weft__downlink *d, const char *node, uint64_t epoch, weft_topic topic);
 void weft__downlink_note_change(weft__downlink *d, weft__stream *s);
+/* Whether something of this event's node and topic may still come that is older than the event; d is the downlink. */
+bool weft__downlink_lacks(void *d, const weft_event *event);
 /* Whether its epoch is known to have begun before its topic was wanted. */
 bool weft__downlink_was_before_us(const weft__downlink *d, const weft__stream *s);
 /* Copies what other threads may see. */

@@ -17,7 +17,7 @@ static size_t stream_bucket(const char *node, uint64_t epoch, weft_topic topic)
     return (size_t)((hash ^ (hash >> 32)) % WEFT__STREAM_BUCKETS);
 }
 
-weft__stream *weft__downlink_stream_find(weft__downlink *d, const char *node, uint64_t epoch, weft_topic topic)
+weft__stream *weft__downlink_stream_find(const weft__downlink *d, const char *node, uint64_t epoch, weft_topic topic)
 {
     weft__stream *s = d->buckets[stream_bucket(node, epoch, topic)];
     while (s != NULL && (s->epoch != epoch || s->topic != topic || strcmp(s->node, node) != 0))
@@ -127,6 +127,25 @@ weft__stream *weft__downlink_stream_add(weft__downlink *d, const char *node, uin
     d->stream_count++;
     s->used = ++d->uses;
     return s;
+}
+
+/* Streams of earlier lives count, if the birth of the life was seen: an end may be told in a later life. */
+bool weft__downlink_lacks(void *user, const weft_event *event)
+{
+    const weft__downlink *d = user;
+    weft_topic topic = weft_event_topic(event);
+    const weft__stream *own = weft__downlink_stream_find(d, event->id.node, event->id.epoch, topic);
+    const weft__peer *peer = weft__peers_find(&d->lives.peers, event->id.node);
+    if (own == NULL || peer == NULL || weft__stream_lacks(own, event->id.seq))
+        return true;
+    for (size_t i = 0; i < peer->birth_count; i++) {
+        uint64_t epoch = peer->births[i].epoch;
+        const weft__stream *s =
+            epoch < event->id.epoch ? weft__downlink_stream_find(d, peer->node, epoch, topic) : NULL;
+        if (s != NULL && weft__stream_lacks(s, UINT64_MAX))
+            return true;
+    }
+    return false;
 }
 
 bool weft__downlink_was_before_us(const weft__downlink *d, const weft__stream *s)

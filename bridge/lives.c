@@ -26,6 +26,12 @@ static weft__life work_life(void *user, const char *node, uint64_t epoch, const 
     return replaced || (epoch == peer->epoch && !weft__peer_is_up(peer)) ? WEFT__LIFE_OVER : WEFT__LIFE_ON;
 }
 
+static bool work_lacks(void *user, const weft_event *event)
+{
+    const weft__lives *lives = user;
+    return lives->ops.lacks(lives->ops.streams, event);
+}
+
 weft_status weft__lives_init(weft__lives *lives, const weft__lives_opts *opts, const weft__lives_ops *ops)
 {
     *lives = (weft__lives){.opts = *opts, .ops = *ops};
@@ -37,7 +43,7 @@ weft_status weft__lives_init(weft__lives *lives, const weft__lives_opts *opts, c
         lives->opts.dead_grace_ms = DEAD_GRACE_MS;
     weft__peers_init(&lives->peers);
     weft__open_work_opts work_opts = {.clock = lives->opts.clock, .grace_ms = lives->opts.dead_grace_ms};
-    weft__open_work_ops work_ops = {.deliver = work_deliver, .life = work_life, .user = lives};
+    weft__open_work_ops work_ops = {.deliver = work_deliver, .life = work_life, .lacks = work_lacks, .user = lives};
     return weft__open_work_create(&work_opts, &work_ops, &lives->work);
 }
 

@@ -16,6 +16,9 @@ typedef struct weft__lives_ops {
     /* The clock of a node is off by more than 5 s; ahead of ours if positive. NULL: nobody cares. */
     void (*skewed)(void *user, const char *node, uint64_t epoch, int64_t skew_ms);
     void *user;
+    /* As in weft__open_work_ops, but for the user. */
+    bool (*lacks)(void *streams, const weft_event *event);
+    void *streams;
 } weft__lives_ops;
 
 typedef struct weft__lives_opts {

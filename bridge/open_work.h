@@ -10,7 +10,8 @@
  *   open, dying --an event of a later life names the session or agent--> open, of that life
  *   any --real end--> gone;   closed --later life--> gone
  *
- * An end that comes before its beginning (which is healed later) is remembered, so that the beginning opens nothing.
+ * An end can come before its beginning only while something older is missing: both travel in streams of one topic, in
+ * order. It is remembered then, so that the beginning, once healed, opens nothing.
  *
  * Bounds  what is open and closed: in all and per node, in number and bytes; the oldest is forgotten, counted. Ends
  *         without a beginning: the newest ENDS_MAX.
@@ -35,6 +36,8 @@ typedef struct weft__open_work_ops {
     void (*deliver)(void *user, const weft_event *event);
     /* Whether the life of a node goes on; if it is over, *ret_why says how, static. */
     weft__life (*life)(void *user, const char *node, uint64_t epoch, const char **ret_why);
+    /* Whether something of this event's node and topic may still come that is older than the event. */
+    bool (*lacks)(void *user, const weft_event *event);
     void *user;
 } weft__open_work_ops;
 

@@ -292,6 +292,14 @@ void weft__stream_suspect(weft__stream *s, uint64_t seq, int64_t now_ms, int64_t
     }
 }
 
+/* A guessed baseline may turn out to lie too high; and what fills a hole is let past by those that wait if they are too
+ * many. */
+bool weft__stream_lacks(const weft__stream *s, uint64_t seq)
+{
+    return s->guessed || s->held_count > 0 || (s->holes.count > 0 && s->holes.items[0].from < seq) ||
+           (s->suspected > s->high && s->high + 1 < seq);
+}
+
 /* The end of one suspicion is the beginning of the next. */
 static void suspicion_end(weft__stream *s)
 {

@@ -129,6 +129,9 @@ void weft__stream_show(weft__stream *s);
 /* Somebody says the stream reaches seq: if it has not by now + grace_ms, that is a gap. */
 void weft__stream_suspect(weft__stream *s, uint64_t seq, int64_t now_ms, int64_t grace_ms);
 
+/* Whether something below seq may still be handed on after what has been. */
+bool weft__stream_lacks(const weft__stream *s, uint64_t seq);
+
 /* What is settled, for a later weft__stream_restore: everything up to *ret_high but for the first *ret_holes holes.
  * Events that are held back count as missing. */
 void weft__stream_settled(const weft__stream *s, uint64_t *ret_high, size_t *ret_holes);

@@ -45,13 +45,20 @@ static void on_skewed(void *user, const char *node, uint64_t epoch, int64_t skew
     r->skew_ms = skew_ms;
 }
 
+static bool on_lacks(void *streams, const weft_event *event)
+{
+    (void)streams;
+    (void)event;
+    return false;
+}
+
 static rig *rig_create(void)
 {
     rig *r = calloc(1, sizeof *r);
     fake_clock_init(&r->clock, 1700000000000);
     r->now = 1000000;
     weft__lives_opts opts = {.clock = &r->clock.clock, .silent_ms = SILENT_MS, .dead_grace_ms = GRACE_MS};
-    weft__lives_ops ops = {.deliver = on_deliver, .peer = on_peer, .skewed = on_skewed, .user = r};
+    weft__lives_ops ops = {.deliver = on_deliver, .peer = on_peer, .skewed = on_skewed, .user = r, .lacks = on_lacks};
     CU_ASSERT_EQUAL_FATAL(weft__lives_init(&r->lives, &opts, &ops), WEFT_OK);
     weft__lives_connected(&r->lives, r->now);
     return r;

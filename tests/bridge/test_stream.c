@@ -369,6 +369,40 @@ static void the_number_of_events_in_a_lost_range_is_known_at_the_next_quiet_mome
     record_destroy(r);
 }
 
+static void it_lacks_what_may_still_come_late(void)
+{
+    record *r = record_create(0);
+    take(r, 0, 3, 1, 0);
+    CU_ASSERT_FALSE(weft__stream_lacks(r->stream, 3));
+    weft__stream_suspect(r->stream, 5, 0, 100);
+    CU_ASSERT_FALSE(weft__stream_lacks(r->stream, 4));
+    CU_ASSERT_TRUE(weft__stream_lacks(r->stream, UINT64_MAX));
+    take(r, 3, 5, 1, 0);
+    CU_ASSERT_FALSE(weft__stream_lacks(r->stream, UINT64_MAX));
+    take(r, 6, 8, 1, 0); /* 6 is missing, 7 and 8 wait */
+    CU_ASSERT_TRUE(weft__stream_lacks(r->stream, 8));
+    weft__stream_tick(r->stream, HOLD_MS, HOLD_MS, &r->ops);
+    CU_ASSERT_EQUAL_FATAL(r->count, 7);
+    CU_ASSERT_TRUE(weft__stream_lacks(r->stream, 7));
+    CU_ASSERT_FALSE(weft__stream_lacks(r->stream, 6));
+    take(r, 5, 6, 1, 0);
+    CU_ASSERT_FALSE(weft__stream_lacks(r->stream, 9));
+    record_destroy(r);
+}
+
+static void a_guessed_baseline_may_lack_everything(void)
+{
+    record *r = record_create(0);
+    weft__stream_destroy(r->stream);
+    r->stream = weft__stream_create("a", 5, WEFT_TOPIC_COST, false);
+    weft__stream_cap(r->stream, 10);
+    weft__stream_reach(r->stream, 12, 0, HOLD_MS, &r->ops);
+    CU_ASSERT_TRUE(weft__stream_lacks(r->stream, 1));
+    weft__stream_begin(r->stream, 10, 0);
+    CU_ASSERT_FALSE(weft__stream_lacks(r->stream, 11));
+    record_destroy(r);
+}
+
 SUITE(bridge_stream, CASE(delivers_in_order_and_drops_repeats), CASE(holds_back_until_the_hole_is_healed),
       CASE(lets_go_after_the_hold_and_marks_what_comes_late), CASE(a_late_hole_does_not_hold_a_later_one_open),
       CASE(a_settled_range_that_does_not_exist_releases_what_waits), CASE(reports_what_is_lost_with_its_reason),
@@ -378,4 +412,5 @@ SUITE(bridge_stream, CASE(delivers_in_order_and_drops_repeats), CASE(holds_back_
       CASE(an_overfull_hold_lets_everything_go), CASE(every_event_once_whatever_the_order),
       CASE(the_account_is_held_against_what_the_publisher_tells), CASE(the_account_waits_for_a_quiet_moment),
       CASE(what_was_published_before_is_fixed_at_the_first_quiet_moment),
-      CASE(the_number_of_events_in_a_lost_range_is_known_at_the_next_quiet_moment))
+      CASE(the_number_of_events_in_a_lost_range_is_known_at_the_next_quiet_moment),
+      CASE(it_lacks_what_may_still_come_late), CASE(a_guessed_baseline_may_lack_everything))
