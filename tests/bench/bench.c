@@ -1,8 +1,9 @@
 /* tests/bench/bench.c: the program behind tests/bench/run: chooses groups, takes the rounds, writes table or JSON. */
 #include "bench/bench.h"
-#include "bench/receiver.h"
+#include "bench/worker.h"
 
 #include <getopt.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,7 @@ static const bench_group groups[] = {
     {"codec", bench_codec},
     {"bridge", bench_bridge},
 };
-enum { GROUP_COUNT = sizeof groups / sizeof *groups };
+enum { GROUP_COUNT = sizeof groups / sizeof *groups, ROUNDS_DEFAULT = 15 };
 
 _Noreturn void bench_die(const char *what)
 {
@@ -56,87 +57,135 @@ static int decimals(double value)
     return value >= 1000 ? 0 : value >= 100 ? 1 : value >= 10 ? 2 : value >= 1 ? 3 : 4;
 }
 
-typedef struct bench_figures {
+/* What is said of an entry, or of one of its further figures. */
+typedef struct bench_summary {
     const char *name;
-    bool missing;
+    const char *absent; /* why there are no numbers; NULL: there are */
     double min, median, max;
     double ratio; /* median of the measurement / this median */
-} bench_figures;
+} bench_summary;
 
-static void report_json(const bench_report *report, const bench_case *c, const bench_figures *f, unsigned count)
+/* A line of the report: a case, or one of its further figures. */
+typedef struct bench_line {
+    const char *group;
+    const char *unit;
+    char name[96];
+    unsigned count;
+    bench_summary of[BENCH_ENTRIES_MAX];
+} bench_line;
+
+static const char *number_or_null(char text[32], const bench_summary *summary, double value)
 {
+    snprintf(text, 32, summary->absent != NULL ? "null" : "%.6g", value);
+    return text;
+}
+
+static void report_json(const bench_report *report, const bench_line *line)
+{
+    static const bench_summary nothing = {.absent = "nothing stands beside it"};
+    const bench_summary *of = line->of, *first = line->count > 1 ? &of[1] : &nothing;
+    char median[32], ratio[32];
     printf("%s{\"group\": \"%s\", \"name\": \"%s\", \"unit\": \"%s\", \"min\": %.6g, \"median\": %.6g, \"max\": %.6g, "
-           "\"reference\": %.6g, \"ratio\": %.6g, \"beside\": [",
-           report->rows == 0 ? "[\n  " : ",\n  ", c->group, f[0].name, c->unit, f[0].min, f[0].median, f[0].max,
-           f[1].median, f[1].ratio);
+           "\"reference\": %s, \"ratio\": %s, \"beside\": [",
+           report->rows == 0 ? "[\n  " : ",\n  ", line->group, line->name, line->unit, of[0].min, of[0].median,
+           of[0].max, number_or_null(median, first, first->median), number_or_null(ratio, first, first->ratio));
     const char *comma = "";
-    for (unsigned i = 1; i < count; i++, comma = ", ")
-        if (f[i].missing)
-            printf("%s{\"name\": \"%s\", \"median\": null, \"ratio\": null}", comma, f[i].name);
-        else
-            printf("%s{\"name\": \"%s\", \"median\": %.6g, \"ratio\": %.6g}", comma, f[i].name, f[i].median,
-                   f[i].ratio);
+    for (unsigned i = 1; i < line->count; i++, comma = ", ")
+        printf("%s{\"name\": \"%s\", \"median\": %s, \"ratio\": %s}", comma, of[i].name,
+               number_or_null(median, &of[i], of[i].median), number_or_null(ratio, &of[i], of[i].ratio));
     printf("]}");
 }
 
 static void table_line(const char *group, const char *name, const char *unit, const double *row, unsigned columns)
 {
-    printf("%-9s %-36s %-9s", group, name, unit);
+    printf("%-9s %-44s %-9s", group, name, unit);
     for (unsigned i = 0; i < columns; i++)
         printf(" %10.*f", decimals(row[i]), row[i]);
     printf("\n");
 }
 
-static void report_table(const bench_report *report, const bench_case *c, const bench_figures *f, unsigned count)
+static void report_table(const bench_report *report, const bench_line *line)
 {
     if (report->rows == 0)
-        printf("%-9s %-36s %-9s %10s %10s %10s %10s\n", "group", "name", "unit", "min", "median", "max", "ratio");
-    table_line(c->group, f[0].name, c->unit, (double[]){f[0].min, f[0].median, f[0].max}, 3);
-    for (unsigned i = 1; i < count; i++) {
+        printf("%-9s %-44s %-9s %10s %10s %10s %10s\n", "group", "name", "unit", "min", "median", "max", "ratio");
+    const bench_summary *of = line->of;
+    table_line(line->group, line->name, line->unit, (double[]){of[0].min, of[0].median, of[0].max}, 3);
+    for (unsigned i = 1; i < line->count; i++) {
         char name[64];
-        snprintf(name, sizeof name, "  beside %s", f[i].name);
-        if (f[i].missing)
-            printf("%-9s %-36s not built: its library was missing\n", "", name);
+        snprintf(name, sizeof name, "  beside %s", of[i].name);
+        if (of[i].absent != NULL)
+            printf("%-9s %-44s %s\n", "", name, of[i].absent);
         else
-            table_line("", name, "", (double[]){f[i].min, f[i].median, f[i].max, f[i].ratio}, 4);
+            table_line("", name, "", (double[]){of[i].min, of[i].median, of[i].max, of[i].ratio}, 4);
     }
 }
 
-static void entry_take(const bench_entry *entry, uint64_t events, double *ret_value)
+typedef double bench_values[1 + BENCH_FIGURES_MAX][BENCH_ENTRIES_MAX][BENCH_ROUNDS_MAX];
+
+/* One round of an entry, and what else it says of it. ret_values NULL: a warm-up. */
+static void entry_take(const bench_case *c, unsigned entry, uint64_t events, unsigned round, bench_values *ret_values)
 {
-    double value = entry->fn != NULL ? entry->fn(entry->user, events) : 0;
-    if (ret_value != NULL)
-        *ret_value = value;
+    const bench_entry *e = &c->entries[entry];
+    double value = e->fn != NULL ? e->fn(e->user, events) : 0;
+    if (ret_values == NULL)
+        return;
+    (*ret_values)[0][entry][round] = value;
+    for (unsigned i = 0; c->also != NULL && c->also[i].name != NULL; i++)
+        (*ret_values)[1 + i][entry][round] = e->fn == NULL ? 0 : isnan(value) ? NAN : c->also[i].read(e->user);
 }
 
-static bench_figures entry_figures(const bench_entry *entry, double *values, unsigned rounds)
+static bool any_nan(const double *values, unsigned count)
 {
+    for (unsigned i = 0; i < count; i++)
+        if (isnan(values[i]))
+            return true;
+    return false;
+}
+
+static bench_summary summary_of(const bench_entry *entry, double *values, unsigned rounds)
+{
+    if (entry->fn == NULL)
+        return (bench_summary){.name = entry->name, .absent = "not built: its library was missing"};
+    if (any_nan(values, rounds))
+        return (bench_summary){.name = entry->name, .absent = "cannot"};
     qsort(values, rounds, sizeof *values, double_compare);
-    return (bench_figures){.name = entry->name,
-                           .missing = entry->fn == NULL,
-                           .min = values[0],
-                           .median = sorted_median(values, rounds),
-                           .max = values[rounds - 1]};
+    return (bench_summary){
+        .name = entry->name, .min = values[0], .median = sorted_median(values, rounds), .max = values[rounds - 1]};
+}
+
+static void line_report(bench_report *report, const bench_case *c, bench_line *line,
+                        double values[BENCH_ENTRIES_MAX][BENCH_ROUNDS_MAX], unsigned rounds)
+{
+    line->group = c->group;
+    for (unsigned i = 0; i < line->count; i++) {
+        line->of[i] = summary_of(&c->entries[i], values[i], rounds);
+        line->of[i].ratio = line->of[0].median / line->of[i].median;
+    }
+    if (line->of[0].absent != NULL)
+        bench_die("weft could not do what it was measured at");
+    (report->opts.json ? report_json : report_table)(report, line);
+    report->rows++;
+    fflush(stdout);
 }
 
 void bench_run(bench_report *report, const bench_case *c)
 {
-    static double values[BENCH_ENTRIES_MAX][BENCH_ROUNDS_MAX];
-    bench_figures figures[BENCH_ENTRIES_MAX];
-    unsigned count = 0, rounds = report->opts.rounds;
+    static bench_values values;
+    bench_line line = {.unit = c->unit};
+    unsigned rounds = report->opts.rounds != 0 ? report->opts.rounds : c->rounds != 0 ? c->rounds : ROUNDS_DEFAULT;
     uint64_t events = report->opts.events != 0 ? report->opts.events : c->events;
-    for (; count < BENCH_ENTRIES_MAX && c->entries[count].name != NULL; count++)
-        entry_take(&c->entries[count], events, NULL);
+    for (; line.count < BENCH_ENTRIES_MAX && c->entries[line.count].name != NULL; line.count++)
+        entry_take(c, line.count, events, 0, NULL);
     for (unsigned round = 0; round < rounds; round++)
-        for (unsigned i = 0; i < count; i++)
-            entry_take(&c->entries[(round + i) % count], events, &values[(round + i) % count][round]);
-    for (unsigned i = 0; i < count; i++) {
-        figures[i] = entry_figures(&c->entries[i], values[i], rounds);
-        figures[i].ratio = figures[0].median / figures[i].median;
+        for (unsigned i = 0; i < line.count; i++)
+            entry_take(c, (round + i) % line.count, events, round, &values);
+    snprintf(line.name, sizeof line.name, "%s", c->entries[0].name);
+    line_report(report, c, &line, values[0], rounds);
+    for (unsigned i = 0; c->also != NULL && c->also[i].name != NULL; i++) {
+        line.unit = c->also[i].unit;
+        snprintf(line.name, sizeof line.name, "%s: %s", c->entries[0].name, c->also[i].name);
+        line_report(report, c, &line, values[1 + i], rounds);
     }
-    (report->opts.json ? report_json : report_table)(report, c, figures, count);
-    report->rows++;
-    fflush(stdout);
 }
 
 static _Noreturn void usage(const char *wrong)
@@ -165,7 +214,7 @@ static bench_opts opts_parse(int argc, char **argv)
                                           {"rounds", required_argument, NULL, 'r'},
                                           {"events", required_argument, NULL, 'e'},
                                           {0}};
-    bench_opts opts = {.rounds = 15};
+    bench_opts opts = {0};
     for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;) {
         if (c == 'j')
             opts.json = true;
@@ -189,8 +238,8 @@ static const bench_group *group_find(const char *name)
 
 int main(int argc, char **argv)
 {
-    if (argc == 4 && strcmp(argv[1], "--receiver") == 0)
-        return bench_receiver_main(argv[2], argv[3]);
+    if (argc > 2 && strcmp(argv[1], "--worker") == 0)
+        return bench_worker_main(argc - 2, argv + 2);
     bench_report report = {.opts = opts_parse(argc, argv)};
     for (int i = optind; i < argc; i++)
         (void)group_find(argv[i]);

@@ -12,11 +12,12 @@
 enum {
     BENCH_ROUNDS_MAX = 1000,
     BENCH_ENTRIES_MAX = 8,
+    BENCH_FIGURES_MAX = 8,
 };
 
 typedef struct bench_opts {
-    unsigned rounds;
-    uint64_t events; /* a round; 0: as many as the group finds right */
+    unsigned rounds; /* 0: as many as the group finds right; so with events */
+    uint64_t events; /* a round */
     bool json;
 } bench_opts;
 
@@ -29,12 +30,22 @@ typedef struct bench_entry {
     void *user;
 } bench_entry;
 
+/* A further figure of each entry's round, read when it is over. */
+typedef struct bench_figure {
+    const char *name;
+    const char *unit;
+    double (*read)(void *user);
+} bench_figure;
+
 typedef struct bench_case {
     const char *group;
     const char *unit;
     uint64_t events; /* a round, unless the options say otherwise */
-    /* What the case is about, then its references, the first of which is never missing; ends where the name is NULL. */
+    unsigned rounds; /* unless they do; 0: 15 */
+    /* What the case is about, then its references, if any, the first of which is never missing; ends where the name is
+     * NULL. What an entry cannot do it answers with NAN, in all rounds or in some. */
     bench_entry entries[BENCH_ENTRIES_MAX];
+    const bench_figure *also; /* ends where the name is NULL; NULL: none */
 } bench_case;
 
 typedef struct bench_report bench_report;

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Holds the form of `tests/bench/run GROUP… --json`: a list of figures, each complete, beside references in order, the
-first of which is there whatever was installed at build time; nothing about speed.
+"""Holds the form of `tests/bench/run GROUP… --json`: a list of figures, each complete, beside references (if it has any)
+in order, the first of which is there whatever was installed at build time; nothing about speed.
 
 check_report.py PROGRAM GROUP…
 """
@@ -8,8 +8,8 @@ import json
 import subprocess
 import sys
 
-KEYS = {"group": str, "name": str, "unit": str, "min": float, "median": float, "max": float, "reference": float,
-        "ratio": float, "beside": list}
+KEYS = {"group": str, "name": str, "unit": str, "min": float, "median": float, "max": float, "reference": (float, type(None)),
+        "ratio": (float, type(None)), "beside": list}
 program, *groups = sys.argv[1:]
 
 
@@ -29,7 +29,8 @@ def check_row(row):
     for reference in row["beside"]:
         check_reference(row, reference)
     assert len({reference["name"] for reference in row["beside"]}) == len(row["beside"]), row
-    assert (row["reference"], row["ratio"]) == (row["beside"][0]["median"], row["beside"][0]["ratio"]), row
+    first = row["beside"][0] if row["beside"] else {"median": None, "ratio": None}
+    assert (row["reference"], row["ratio"]) == (first["median"], first["ratio"]), row
 
 
 output = subprocess.run([program, *groups, "--json", "--rounds", "3", "--events", "300"],

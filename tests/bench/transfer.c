@@ -1,0 +1,179 @@
+/* tests/bench/transfer.c: gives the workers of a carrier their orders, and adds up what they say. */
+#include "bench/transfer.h"
+
+#include <stdlib.h>
+
+/* Until the first event of an open loop is due: by then every worker has its orders. */
+enum { LEAD_NS = 20000000 };
+
+static void workers_start(bench_transfer *t)
+{
+    bench_worker_opts opts = {.carrier = t->opts.carrier,
+                              .address = t->server.address,
+                              .dir = t->dir,
+                              .senders = t->opts.senders,
+                              .sessions = t->opts.sessions,
+                              .topics = t->opts.topics,
+                              .parcel_bytes = t->opts.parcel_bytes};
+    opts.role = "receiver";
+    for (opts.index = 0; opts.index < t->opts.receivers; opts.index++)
+        bench_worker_start(&t->receivers[opts.index], &opts);
+    for (unsigned i = 0; i < t->opts.receivers; i++)
+        bench_worker_await(&t->receivers[i]);
+    opts.role = "sender";
+    for (opts.index = 0; opts.index < t->opts.senders; opts.index++)
+        bench_worker_start(&t->senders[opts.index], &opts);
+    for (unsigned i = 0; i < t->opts.senders; i++)
+        bench_worker_await(&t->senders[i]);
+}
+
+static unsigned or_else(unsigned value, unsigned otherwise)
+{
+    return value != 0 ? value : otherwise;
+}
+
+bench_transfer *bench_transfer_open(const bench_transfer_opts *opts)
+{
+    if (!bench_carrier_present(opts->carrier))
+        return NULL;
+    bench_transfer *t = calloc(1, sizeof *t);
+    if (t == NULL)
+        bench_die("out of memory");
+    t->opts = *opts;
+    t->opts.senders = or_else(opts->senders, 1);
+    t->opts.receivers = or_else(opts->receivers, 1);
+    t->opts.sessions = or_else(opts->sessions, BENCH_SESSIONS);
+    t->opts.slower = or_else(opts->slower, 1);
+    bench_dir_make(t->dir);
+    t->opts.carrier->server->start(&t->server);
+    workers_start(t);
+    return t;
+}
+
+void bench_transfer_close(bench_transfer *t)
+{
+    if (t == NULL)
+        return;
+    for (unsigned i = 0; i < t->opts.senders; i++)
+        bench_worker_stop(&t->senders[i]);
+    for (unsigned i = 0; i < t->opts.receivers; i++)
+        bench_worker_stop(&t->receivers[i]);
+    t->opts.carrier->server->stop(&t->server);
+    bench_dir_remove(t->dir);
+    free(t);
+}
+
+static double cpu_of(const bench_worker *workers, unsigned count)
+{
+    double seconds = 0;
+    for (unsigned i = 0; i < count; i++)
+        seconds += bench_cpu_s(workers[i].pid);
+    return seconds;
+}
+
+/* Adds what the processes have used so far, times sign. */
+static void cpu_add(bench_transfer *t, double sign)
+{
+    t->sender_cpu_s += sign * cpu_of(t->senders, t->opts.senders);
+    t->receiver_cpu_s += sign * cpu_of(t->receivers, t->opts.receivers);
+    t->server_cpu_s += sign * bench_cpu_s(t->server.pid);
+}
+
+static void result_add(bench_transfer *t, const bench_worker_result *result, int64_t began_ns)
+{
+    double elapsed_s = (double)(result->end_ns - began_ns) / 1e9;
+    if (elapsed_s > t->elapsed_s)
+        t->elapsed_s = elapsed_s;
+    for (unsigned i = 0; i < 5; i++)
+        if ((double)result->latency_ns[i] / 1e3 > t->latency_us[i])
+            t->latency_us[i] = (double)result->latency_ns[i] / 1e3;
+}
+
+/* Returns how many events were sent. */
+static uint64_t senders_run(bench_transfer *t, const bench_round *round)
+{
+    uint64_t sent = 0;
+    for (unsigned i = 0; i < t->opts.senders; i++)
+        bench_worker_send(&t->senders[i], round);
+    for (unsigned i = 0; i < t->opts.senders; i++) {
+        bench_worker_result result = bench_worker_result_take(&t->senders[i]);
+        result_add(t, &result, round->start_ns);
+        sent += result.events;
+    }
+    return sent;
+}
+
+static void receivers_await(bench_transfer *t, const bench_round *round, uint64_t events)
+{
+    for (unsigned i = 0; i < t->opts.receivers; i++)
+        bench_worker_receive(&t->receivers[i], events);
+    for (unsigned i = 0; i < t->opts.receivers; i++) {
+        bench_worker_result result = bench_worker_result_take(&t->receivers[i]);
+        result_add(t, &result, round->start_ns);
+    }
+}
+
+static bench_round round_next(bench_transfer *t, uint64_t events)
+{
+    uint64_t each = events / t->opts.slower / t->opts.senders;
+    bench_round round = {.from = t->next, .count = each != 0 ? each : 1};
+    if (t->opts.rate != 0)
+        round.rate = t->opts.rate / t->opts.senders;
+    t->next += round.count;
+    return round;
+}
+
+static void figures_clear(bench_transfer *t)
+{
+    t->elapsed_s = t->sender_cpu_s = t->server_cpu_s = t->receiver_cpu_s = 0;
+    for (unsigned i = 0; i < 5; i++)
+        t->latency_us[i] = 0;
+}
+
+static void round_run(bench_transfer *t, uint64_t events)
+{
+    bench_round round = round_next(t, events);
+    figures_clear(t);
+    round.start_ns = bench_now_ns() + (round.rate != 0 ? LEAD_NS * (1 + (int64_t)t->opts.receivers / 4) : 0);
+    for (unsigned i = 0; i < t->opts.receivers; i++)
+        bench_worker_expect(&t->receivers[i], &round);
+    cpu_add(t, -1);
+    if (round.rate == 0)
+        round.start_ns = bench_now_ns();
+    uint64_t sent = senders_run(t, &round);
+    receivers_await(t, &round, sent);
+    cpu_add(t, 1);
+    t->events = (double)sent;
+    t->late = sent < round.count * t->opts.senders;
+}
+
+double bench_transfer_rate(void *transfer, uint64_t events)
+{
+    bench_transfer *t = transfer;
+    round_run(t, events);
+    return t->events / t->elapsed_s;
+}
+
+double bench_transfer_sender_cpu(void *transfer)
+{
+    const bench_transfer *t = transfer;
+    return t->sender_cpu_s * 1e6 / t->events;
+}
+
+double bench_transfer_server_cpu(void *transfer)
+{
+    const bench_transfer *t = transfer;
+    return t->server_cpu_s * 1e6 / t->events;
+}
+
+double bench_transfer_receiver_cpu(void *transfer)
+{
+    const bench_transfer *t = transfer;
+    return t->receiver_cpu_s * 1e6 / t->events;
+}
+
+double bench_transfer_cpu(void *transfer)
+{
+    return bench_transfer_sender_cpu(transfer) + bench_transfer_server_cpu(transfer) +
+           bench_transfer_receiver_cpu(transfer);
+}
