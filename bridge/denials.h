@@ -1,6 +1,6 @@
 /* bridge/denials.h: what the broker's access rules deny a bridge: told once a cause, counted, tried again now and then.
  *
- * A subject is a topic of evt, or a tree beside it; its bit in a mask is the topic's own, or 1 << (8 + tree), where
+ * A subject is a topic of evt, or a tree beside it; its bit in a mask is the topic's own, or 1 << (16 + tree), where
  * "tree" 0 stands for commands to all.
  * Threads: the link thread changes; any thread reads. */
 #ifndef WEFT_BRIDGE_DENIALS_H
@@ -10,7 +10,7 @@
 
 #include <stdatomic.h>
 
-enum { WEFT__SUBJECT_TREES = 8, WEFT__SUBJECT_TOPICS_MASK = (1 << WEFT__SUBJECT_TREES) - 1 };
+enum { WEFT__SUBJECT_TREES = 16, WEFT__SUBJECT_TOPICS_MASK = (1 << WEFT__SUBJECT_TREES) - 1 };
 
 typedef struct weft__denials {
     _Atomic uint32_t publishing;                /* subjects denied now */

@@ -266,8 +266,11 @@ void weft__deliver_to_queue(const weft__place *p, weft__subscription *sub, const
     jobs_push(&y);
 }
 
+/* What comes in pieces would push all else out. */
 static void remember(const weft__delivery *y)
 {
+    if ((uint32_t)weft_event_topic(y->event) & (uint32_t)WEFT_TOPICS_BEST_EFFORT)
+        return;
     const weft_event *kept = weft_event_keep(y->event);
     if (kept != NULL)
         weft__history_add(&y->p.d->history, kept, y->origin);

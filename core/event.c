@@ -16,7 +16,7 @@ static const struct topic_row {
     weft_topic topic;
     const char *name;
 } topics[] = {
-#define X(name, wire, number) [number] = {WEFT_TOPIC_##name, #wire},
+#define X(name, wire, number, best_effort) [number] = {WEFT_TOPIC_##name, #wire},
     WEFT_TOPIC_MAP(X)
 #undef X
 };

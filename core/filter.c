@@ -10,9 +10,7 @@
 #include "core/glob.h"
 #include "weft/schema.h"
 
-#define X(name, wire, number) | WEFT_TOPIC_##name
-enum { TOPICS_ALL = 0 WEFT_TOPIC_MAP(X) };
-#undef X
+enum { TOPICS_ALL = (int)WEFT_TOPICS_DURABLE | (int)WEFT_TOPICS_BEST_EFFORT };
 
 static bool absent(const char *string)
 {

@@ -12,9 +12,7 @@
 
 enum { CHUNK_BYTES = 4096 };
 
-#define X(name, wire, number) | WEFT_TOPIC_##name
-enum { TOPICS_ALL = 0 WEFT_TOPIC_MAP(X) };
-#undef X
+enum { TOPICS_ALL = (int)WEFT_TOPICS_DURABLE | (int)WEFT_TOPICS_BEST_EFFORT };
 
 static void count_add(_Atomic uint64_t *counter)
 {

@@ -23,9 +23,7 @@
 #include "core/slots.h"
 #include "core/source_buckets.h"
 
-#define X(name, wire, number) | WEFT_TOPIC_##name
-enum { TOPICS_ALL = 0 WEFT_TOPIC_MAP(X) };
-#undef X
+enum { TOPICS_ALL = (int)WEFT_TOPICS_DURABLE | (int)WEFT_TOPICS_BEST_EFFORT };
 
 typedef struct rule {
     uint32_t topics;               /* const after create */

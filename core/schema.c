@@ -174,6 +174,19 @@ static const weft_field custom[] = {
     END,
 };
 
+static const weft_field llm_text_delta[] = {
+    FIELD(llm_text_delta, model, "model", STRING, 1),
+    REQUIRED(llm_text_delta, request_id, "requestId", ID, 2),
+    REQUIRED(llm_text_delta, text, "text", STRING, 3),
+    END,
+};
+
+static const weft_field llm_reasoning_delta[] = {
+    REQUIRED(llm_reasoning_delta, request_id, "requestId", ID, 1),
+    REQUIRED(llm_reasoning_delta, text, "text", STRING, 2),
+    END,
+};
+
 static const char *misfit_of_status(const weft_event *event)
 {
     const struct weft_session_status_changed *s = &event->session_status_changed;
@@ -200,6 +213,7 @@ enum {
                          __VA_ARGS__}
 #define ROW(type, member, json)                 ROW_OF(type, member, json, .misfit = NULL)
 #define LASTS(type, member, json, end_type, id) ROW_OF(type, member, json, .ended_by = WEFT_##end_type, .ended_id = id)
+#define JOINS(type, member, json, text)         ROW_OF(type, member, json, .joined = text)
 
 static const weft_schema rows[WEFT_EVENT_TYPE_COUNT] = {
     LASTS(TOOL_CALL_START, tool_call_start, "toolCallStart", TOOL_CALL_END, "call_id"),
@@ -218,6 +232,8 @@ static const weft_schema rows[WEFT_EVENT_TYPE_COUNT] = {
     ROW(CONFIG_RELOADED, config_reloaded, "configReloaded"),
     ROW(SHUTDOWN_REQUESTED, shutdown_requested, "shutdownRequested"),
     ROW(CUSTOM, custom, "custom"),
+    JOINS(LLM_TEXT_DELTA, llm_text_delta, "llmTextDelta", "text"),
+    JOINS(LLM_REASONING_DELTA, llm_reasoning_delta, "llmReasoningDelta", "text"),
 };
 
 _Static_assert(WEFT_EVENT_TYPE_COUNT <= 256, "by_number holds a type in one byte");

@@ -15,7 +15,7 @@ bool topics_option_read(const args *a, const char *name, uint32_t *ret)
         if (topic == 0) {
             fprintf(stderr, "weft %s: --%s: there is no topic '%s'; there are:", a->command->name, name,
                     args_nth(a, name, i));
-#define X(upper, wire, number) fprintf(stderr, " %s", #wire);
+#define X(upper, wire, number, best_effort) fprintf(stderr, " %s", #wire);
             WEFT_TOPIC_MAP(X)
 #undef X
             fprintf(stderr, "\n");

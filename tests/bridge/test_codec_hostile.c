@@ -489,7 +489,7 @@ static void refuses_bad_lost_records(void)
 static void leaves_out_what_only_a_newer_version_can_have_lost(void)
 {
     begin();
-    lost_put(1, 8, 1, 2, 1);
+    lost_put(1, 9, 1, 2, 1);
     lost_put(1, 7, 3, 4, 99);
     weft_batch *batch = accepted();
     CU_ASSERT_EQUAL_FATAL(batch->lost_count, 1);

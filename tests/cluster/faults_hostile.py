@@ -9,7 +9,7 @@ import subprocess
 from catalogue import fault
 from cluster import Broken
 
-TOPICS = ("tool", "llm", "agent", "session", "cost", "system", "custom")
+TOPICS = ("tool", "llm", "agent", "session", "cost", "system", "custom", "delta")
 TRAILER = b"\xfd\xff\xff\xff\x0f"
 
 

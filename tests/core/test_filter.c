@@ -158,7 +158,8 @@ static void knows_the_topics_it_can_match(void)
     CU_ASSERT_EQUAL(weft_filter_topics(&by_both), WEFT_TOPIC_COST);
     CU_ASSERT_EQUAL(weft_filter_topics(&(weft_filter){0}), weft_filter_topics(NULL));
     CU_ASSERT_EQUAL(weft_filter_topics(NULL), WEFT_TOPIC_TOOL | WEFT_TOPIC_LLM | WEFT_TOPIC_AGENT | WEFT_TOPIC_SESSION |
-                                                  WEFT_TOPIC_COST | WEFT_TOPIC_SYSTEM | WEFT_TOPIC_CUSTOM);
+                                                  WEFT_TOPIC_COST | WEFT_TOPIC_SYSTEM | WEFT_TOPIC_CUSTOM |
+                                                  WEFT_TOPIC_DELTA);
 }
 
 /* ---- the compiled form ---- */
@@ -205,7 +206,7 @@ static void random_filter(weft_filter *filter, weft_event_type *types)
     for (size_t i = 0; i < filter->type_count; i++)
         types[i] = (weft_event_type)(1 + dice(WEFT_EVENT_TYPE_COUNT - 1));
     if (dice(2) != 0)
-        filter->topics = dice(128) << 1;
+        filter->topics = dice(256) << 1;
     if (dice(3) == 0)
         filter->session_id = word();
     if (dice(4) == 0)

@@ -157,6 +157,19 @@ static void forgets_when_cleared(void)
     weft_event_release(held);
 }
 
+static void leaves_out_what_comes_in_pieces(void)
+{
+    fixture f;
+    uint64_t numbers[HISTORY_MAX];
+    setup(&f, HISTORY_MAX);
+    publish_numbers(&f, 1, 1);
+    weft_event piece = {.type = WEFT_LLM_TEXT_DELTA, .llm_text_delta = {.request_id = "r1", .text = "pie"}};
+    CU_ASSERT_EQUAL(weft_publish(f.bus, &piece), WEFT_OK);
+    CU_ASSERT_EQUAL(find(&f, NULL, numbers, HISTORY_MAX), 1);
+    CU_ASSERT_EQUAL(numbers[0], 1);
+    weft_dispatcher_destroy(f.bus);
+}
+
 SUITE(core_history, CASE(finds_the_newest_first), CASE(keeps_no_more_than_it_may), CASE(keeps_nothing_unless_asked),
       CASE(stops_at_the_limit), CASE(finds_what_the_filter_wants), CASE(asks_the_predicate),
-      CASE(finds_what_came_since), CASE(forgets_when_cleared))
+      CASE(finds_what_came_since), CASE(forgets_when_cleared), CASE(leaves_out_what_comes_in_pieces))

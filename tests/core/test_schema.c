@@ -54,7 +54,7 @@ static void what_is_unknown_has_no_row(void)
     CU_ASSERT_PTR_NULL(weft_schema_of(WEFT_EVENT_NONE));
     CU_ASSERT_PTR_NULL(weft_schema_of(WEFT_EVENT_TYPE_COUNT));
     CU_ASSERT_PTR_NULL(weft_schema_of((weft_event_type)-1));
-    const unsigned numbers[] = {0, 1, 99, 116, 999, 1000, 4294967295u};
+    const unsigned numbers[] = {0, 1, 99, 118, 999, 1000, 4294967295u};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         CU_ASSERT_PTR_NULL(weft_schema_by_number(numbers[i]));
     CU_ASSERT_PTR_NULL(weft_schema_by_name("TokenUsage"));
@@ -146,7 +146,23 @@ static void what_lasts_is_ended_by_a_variant_with_the_same_id(void)
     CU_ASSERT_PTR_NULL(weft_schema_field(weft_schema_of(WEFT_TOOL_CALL_START), "call"));
 }
 
+static void what_is_joined_is_a_text_of_a_best_effort_topic(void)
+{
+    unsigned joined = 0;
+    for (int type = 1; type < WEFT_EVENT_TYPE_COUNT; type++) {
+        const weft_schema *schema = weft_schema_of((weft_event_type)type);
+        if (schema->joined == NULL)
+            continue;
+        const weft_field *text = weft_schema_field(schema, schema->joined);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+        CU_ASSERT_EQUAL(text->kind, WEFT_FIELD_STRING);
+        CU_ASSERT_NOT_EQUAL((uint32_t)schema->topic & (uint32_t)WEFT_TOPICS_BEST_EFFORT, 0);
+        joined++;
+    }
+    CU_ASSERT_EQUAL(joined, 2);
+}
+
 SUITE(core_schema, CASE(every_type_has_a_row), CASE(rows_are_found_by_number_and_name),
       CASE(what_is_unknown_has_no_row), CASE(fields_are_named_and_distinct), CASE(the_envelope_is_all_there),
       CASE(variants_show_the_ids_they_share_with_the_envelope), CASE(a_field_is_where_its_struct_has_it),
-      CASE(what_lasts_is_ended_by_a_variant_with_the_same_id))
+      CASE(what_lasts_is_ended_by_a_variant_with_the_same_id), CASE(what_is_joined_is_a_text_of_a_best_effort_topic))

@@ -44,6 +44,7 @@ TOPICS = {
     "cost": ["token_usage", "budget_exhausted"],
     "system": ["config_reloaded", "shutdown_requested"],
     "custom": ["custom"],
+    "delta": ["llm_text_delta", "llm_reasoning_delta"],
 }
 TOPIC_OF = {variant: topic for topic, variants in TOPICS.items() for variant in variants}
 # Members that are not of RuntimeEvent but of the stream around it.
@@ -172,14 +173,15 @@ OWED = {  # what our publishers do not leave out; readers take events without it
     "tool_call_start": ("tool_name",), "tool_call_end": ("tool_name",), "agent_start": ("agent_id",),
     "agent_end": ("agent_id",), "agent_error": ("agent_id",), "session_start": ("session_id",),
     "session_end": ("session_id",), "session_status_changed": ("session_id",),
-    "session_mutation": ("session_id", "mutation"), "custom": ("event_type",)}
+    "session_mutation": ("session_id", "mutation"), "custom": ("event_type",),
+    "llm_text_delta": ("request_id", "text"), "llm_reasoning_delta": ("request_id", "text")}
 
 
 def pay_what_is_owed(event):
     variant = event.WhichOneof("payload")
     payload = getattr(event, variant)
     for name in OWED.get(variant, ()):
-        holder = event if name.endswith("_id") else payload
+        holder = event if name in ("agent_id", "session_id") else payload
         setattr(holder, name, getattr(holder, name) or name)
     for field in payload.DESCRIPTOR.fields:
         if field.cpp_type == FieldDescriptor.CPPTYPE_DOUBLE:

@@ -71,17 +71,20 @@ static void takes_custom_data_and_variants_without_fields(void)
 }
 
 /* What a publisher owes beside the ids; any word will do for the others. */
-static const char *owed_word(const char *type)
+static const char *const *owed_words(const char *type)
 {
-    static const char *const words[][2] = {{"tool_call_start", "tool_name=Bash"},
+    static const char *const words[][3] = {{"tool_call_start", "tool_name=Bash"},
                                            {"tool_call_end", "tool_name=Bash"},
                                            {"session_status_changed", "status=idle"},
                                            {"session_mutation", "mutation=title"},
-                                           {"custom", "event_type=deploy"}};
+                                           {"custom", "event_type=deploy"},
+                                           {"llm_text_delta", "request_id=r1", "text=pie"},
+                                           {"llm_reasoning_delta", "request_id=r1", "text=pie"}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(words[i][0], type) == 0)
-            return words[i][1];
-    return "source=hook";
+            return &words[i][1];
+    static const char *const any[] = {"source=hook", NULL};
+    return any;
 }
 
 static void names_what_is_missing(void)
@@ -98,7 +101,9 @@ static void every_variant_can_be_typed(void)
     for (int type = 1; type < WEFT_EVENT_TYPE_COUNT; type++) {
         char error[600] = "";
         const char *name = weft_event_type_name((weft_event_type)type);
-        const weft_event *e = TYPED(name, "session_id=s1", "agent_id=a1", owed_word(name));
+        const char *const *owed = owed_words(name);
+        const weft_event *e =
+            TYPED(name, "session_id=s1", "agent_id=a1", owed[0], owed[1] != NULL ? owed[1] : "priority=1");
         CU_ASSERT_STRING_EQUAL(error, "");
         CU_ASSERT_PTR_NOT_NULL_FATAL(e);
         CU_ASSERT_EQUAL((int)e->type, type);

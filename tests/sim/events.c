@@ -129,7 +129,7 @@ const weft_event *event_make(world *w, const host *h, size_t number)
     static char number_text[24];
     draw *d = &w->draw;
     arena_used = 0;
-    weft_event_type type = (weft_event_type)draw_between(d, 1, WEFT_EVENT_TYPE_COUNT - 1);
+    weft_event_type type = (weft_event_type)draw_between(d, 1, WEFT_CUSTOM);
     const weft_schema *schema = weft_schema_of(type);
     event = (weft_event){.type = type};
     envelope_fill(&event, d);

@@ -11,7 +11,9 @@ static uint32_t topics_draw(draw *d)
 {
     uint32_t all = 0, some = 0;
     for (unsigned number = 1; number < WEFT_TOPIC_MAX; number++) {
-        uint32_t topic = (uint32_t)weft_topic_from_number(number);
+        uint32_t topic = (uint32_t)weft_topic_from_number(number) & (uint32_t)WEFT_TOPICS_DURABLE;
+        if (topic == 0)
+            continue;
         all |= topic;
         some |= draw_below(d, 3) == 0 ? topic : 0;
     }

@@ -82,7 +82,7 @@ typedef struct weft_dispatcher_opts {
     const weft_clock *clock;    /* NULL: the system's */
     uint32_t workers;           /* threads for queued handlers, at most 256, started with the first queued subscription;
                                  * 0: 2 */
-    uint32_t history_max;       /* events kept for weft_history_find; 0: none */
+    uint32_t history_max;       /* events kept for weft_history_find, but for best-effort ones; 0: none */
     uint32_t dead_letters_max;  /* 0: 1,000 */
     bool always_validate;       /* also what only inline handlers take; see weft_publish */
     uint32_t stall_ms;          /* a handler call longer than this is stalled, in real time; 0: nobody looks */

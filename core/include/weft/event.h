@@ -18,23 +18,35 @@
 extern "C" {
 #endif
 
-/* One bit each, so that a filter takes a mask. X(ENUM, wire name, number on the wire) */
+/* One bit each, so that a filter takes a mask. Events of a best-effort topic are too many to be kept: a history leaves
+ * them out, and between hosts they may be merged, and lost when something is slow; every loss is counted.
+ * X(ENUM, wire name, number on the wire, best effort) */
 #define WEFT_TOPIC_MAP(X)                                                                                              \
-    X(TOOL, tool, 1)                                                                                                   \
-    X(LLM, llm, 2)                                                                                                     \
-    X(AGENT, agent, 3)                                                                                                 \
-    X(SESSION, session, 4)                                                                                             \
-    X(COST, cost, 5)                                                                                                   \
-    X(SYSTEM, system, 6)                                                                                               \
-    X(CUSTOM, custom, 7)
+    X(TOOL, tool, 1, 0)                                                                                                \
+    X(LLM, llm, 2, 0)                                                                                                  \
+    X(AGENT, agent, 3, 0)                                                                                              \
+    X(SESSION, session, 4, 0)                                                                                          \
+    X(COST, cost, 5, 0)                                                                                                \
+    X(SYSTEM, system, 6, 0)                                                                                            \
+    X(CUSTOM, custom, 7, 0)                                                                                            \
+    X(DELTA, delta, 8, 1)
 
 typedef enum weft_topic {
-#define X(name, wire, number) WEFT_TOPIC_##name = 1 << (number),
+#define X(name, wire, number, best_effort) WEFT_TOPIC_##name = 1 << (number),
     WEFT_TOPIC_MAP(X)
 #undef X
 } weft_topic;
 
-enum { WEFT_TOPIC_MAX = 8 }; /* one more than the largest number in WEFT_TOPIC_MAP */
+enum {
+#define X(name, wire, number, best_effort) | ((best_effort) << (number))
+    WEFT_TOPICS_BEST_EFFORT = 0 WEFT_TOPIC_MAP(X),
+#undef X
+#define X(name, wire, number, best_effort) | (!(best_effort) << (number))
+    WEFT_TOPICS_DURABLE = 0 WEFT_TOPIC_MAP(X),
+#undef X
+};
+
+enum { WEFT_TOPIC_MAX = 9 }; /* one more than the largest number in WEFT_TOPIC_MAP */
 
 /* X(ENUM, member and wire name, topic, payload number on the wire) */
 #define WEFT_EVENT_MAP(X)                                                                                              \
@@ -53,7 +65,9 @@ enum { WEFT_TOPIC_MAX = 8 }; /* one more than the largest number in WEFT_TOPIC_M
     X(BUDGET_EXHAUSTED, budget_exhausted, COST, 112)                                                                   \
     X(CONFIG_RELOADED, config_reloaded, SYSTEM, 113)                                                                   \
     X(SHUTDOWN_REQUESTED, shutdown_requested, SYSTEM, 114)                                                             \
-    X(CUSTOM, custom, CUSTOM, 115)
+    X(CUSTOM, custom, CUSTOM, 115)                                                                                     \
+    X(LLM_TEXT_DELTA, llm_text_delta, DELTA, 116)                                                                      \
+    X(LLM_REASONING_DELTA, llm_reasoning_delta, DELTA, 117)
 
 typedef enum weft_event_type {
     WEFT_EVENT_NONE, /* of a zeroed event: refused at publish */
@@ -178,13 +192,27 @@ struct weft_custom {
     const char *data_json; /* any JSON value (RFC 8259), depth at most WEFT_JSON_MAX_DEPTH; NULL: null */
 };
 
+/* A piece of what a call answers, as it comes. Between hosts the pieces of one call may be joined: their text in a row,
+ * the time of the first. */
+struct weft_llm_text_delta {
+    const char *model;
+    const char *request_id;
+    const char *text;
+};
+
+struct weft_llm_reasoning_delta {
+    const char *request_id;
+    const char *text;
+};
+
 typedef struct weft_attribute {
     const char *key;
     const char *value;
 } weft_attribute;
 
 /* Unique in the fabric. epoch is one life of the node, seq counts its events in that life, from 1; both 0 while no
- * bridge is attached. */
+ * bridge is attached. An event of a best-effort topic gets its seq when it is sent: here at home seq is 0, and the id
+ * says whose it is alone. */
 typedef struct weft_event_id {
     const char *node;
     uint64_t epoch;
@@ -230,7 +258,7 @@ int64_t weft_event_timestamp_ms(const weft_event *event);
 /* The priority with unset resolved to normal. */
 weft_priority weft_event_priority(const weft_event *event);
 
-/* "cost"; and back, 0 for an unknown name. Number on the wire (1 to 7) of a topic bit; and back, 0 for an unknown one.
+/* "cost"; and back, 0 for an unknown name. Number on the wire (1 to 8) of a topic bit; and back, 0 for an unknown one.
  */
 const char *weft_topic_name(weft_topic topic);
 weft_topic weft_topic_from_name(const char *name);

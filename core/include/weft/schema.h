@@ -48,6 +48,9 @@ typedef struct weft_schema {
      * says what. WEFT_EVENT_NONE and NULL for all others. */
     weft_event_type ended_by;
     const char *ended_id;
+    /* Of a variant whose events may be joined to one if they agree in all else: the string that is put in a row. NULL
+     * for all others. */
+    const char *joined;
     /* At publish: name of a field that does not go with the others, NULL if there is none. May be NULL itself. */
     const char *(*misfit)(const weft_event *event);
 } weft_schema;

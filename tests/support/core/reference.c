@@ -1,5 +1,7 @@
 #include "support/core/reference.h"
 
+#include "weft/schema.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -545,7 +547,8 @@ static void deliver(reference *r, const facts *f, const audience *a, unsigned de
 {
     bool matched = false;
     r->stats.by_type[f->type]++;
-    r->history[r->history_count++] = f->number;
+    if ((uint32_t)weft_schema_of(f->type)->topic & (uint32_t)WEFT_TOPICS_DURABLE)
+        r->history[r->history_count++] = f->number;
     for (size_t i = 0; i < a->count; i++) {
         const member *m = r->members[a->of[i]];
         if (m->plan.flavour == FLAVOUR_INLINE || !wants(r, m, f))
