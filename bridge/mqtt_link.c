@@ -18,6 +18,7 @@
 #include "mqtt_reason.h"
 #include "mqtt_url.h"
 #include "mqtt_window.h"
+#include "tcp_nodelay.h"
 
 #include <MQTTClient.h>
 #include <limits.h>
@@ -312,6 +313,7 @@ static weft_status connection_open(weft__link *link, MQTTClient handle, connecti
     MQTTResponse response = handle_connect(link, handle, kind, clean, &properties);
     weft_status status = connect_status(link, (int)response.reasonCode, now_ms() - start);
     if (status == WEFT_OK) {
+        (void)weft__tcp_nodelay(link->url.port);
         uint32_t window = property_read(&response, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, UINT16_MAX);
         ret_limits->receive_maximum = window < WINDOW_MAX ? window : WINDOW_MAX;
         ret_limits->max_packet_bytes = property_read(&response, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, UINT32_MAX);
