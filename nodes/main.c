@@ -53,7 +53,8 @@ static int run_help(int argc, char **argv)
     const command *c = command_find(argv[1]);
     if (c == NULL)
         return say_unknown(argv[1]);
-    command_print_help(c, stdout);
+    const command *verb = argc > 2 ? command_verb(c, argv[2]) : NULL;
+    command_print_help(verb != NULL ? verb : c, stdout);
     return EXIT_DONE;
 }
 

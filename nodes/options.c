@@ -189,10 +189,8 @@ static void print_option(const option_row *row, int width, FILE *out)
     }
 }
 
-void command_print_help(const command *c, FILE *out)
+static void print_options(const command *c, FILE *out)
 {
-    fprintf(out, "usage: weft %s%s%s\n\n%s\n\noptions:\n", c->name, c->synopsis[0] != '\0' ? " " : "", c->synopsis,
-            c->summary);
     grammar g;
     grammar_init(&g, c);
     int width = 0;
@@ -201,6 +199,70 @@ void command_print_help(const command *c, FILE *out)
             width = option_width(g.rows[i]);
     for (size_t i = 0; i < g.count; i++)
         print_option(g.rows[i], width, out);
+}
+
+/* ---- verbs ---- */
+
+static const char *verb_name(const command *verb)
+{
+    return strrchr(verb->name, ' ') + 1;
+}
+
+const command *command_verb(const command *c, const char *name)
+{
+    for (size_t i = 0; c->verbs != NULL && c->verbs[i] != NULL; i++)
+        if (strcmp(verb_name(c->verbs[i]), name) == 0)
+            return c->verbs[i];
+    return NULL;
+}
+
+static int say_unknown_verb(const command *c, const char *given)
+{
+    const char *names[OPTIONS_MAX];
+    size_t count = 0;
+    for (; count < OPTIONS_MAX && c->verbs[count] != NULL; count++)
+        names[count] = verb_name(c->verbs[count]);
+    const char *near = given != NULL ? word_nearest(given, names, count) : NULL;
+    if (given == NULL)
+        fprintf(stderr, "weft %s: say what to do", c->name);
+    else
+        fprintf(stderr, "weft %s: there is no '%s'", c->name, given);
+    for (size_t i = 0; near == NULL && i < count; i++)
+        fprintf(stderr, "%s%s", i == 0 ? ": " : i + 1 < count ? ", " : " or ", names[i]);
+    if (near != NULL)
+        fprintf(stderr, "; did you mean '%s'?\n", near);
+    else
+        fprintf(stderr, ".\n");
+    fprintf(stderr, "weft %s --help explains them.\n", c->name);
+    return EXIT_USAGE;
+}
+
+static void print_verbs(const command *c, FILE *out)
+{
+    for (size_t i = 0; c->verbs[i] != NULL; i++)
+        fprintf(out, "  %-8s  %s\n", verb_name(c->verbs[i]), c->verbs[i]->summary);
+    fprintf(out, "\nweft %s VERB --help lists the options of each.\n", c->name);
+}
+
+static int verb_main(const command *c, int argc, char **argv)
+{
+    const char *given = argc > 1 ? argv[1] : NULL;
+    const command *verb = given != NULL ? command_verb(c, given) : NULL;
+    if (verb != NULL)
+        return command_main(verb, argc - 1, argv + 1);
+    if (given == NULL || (strcmp(given, "--help") != 0 && strcmp(given, "-h") != 0))
+        return say_unknown_verb(c, given);
+    command_print_help(c, stdout);
+    return EXIT_DONE;
+}
+
+/* ---- running ---- */
+
+void command_print_help(const command *c, FILE *out)
+{
+    fprintf(out, "usage: weft %s%s%s\n\n%s\n\n%s:\n", c->name, c->synopsis[0] != '\0' ? " " : "", c->synopsis,
+            c->summary, c->verbs != NULL ? "verbs" : "options");
+    (c->verbs != NULL ? print_verbs : print_options)(c, out);
     if (c->details != NULL)
         fprintf(out, "\n%s\n", c->details);
 }
@@ -224,6 +286,8 @@ static int output_settle(const command *c, int status)
 
 int command_main(const command *c, int argc, char **argv)
 {
+    if (c->verbs != NULL)
+        return output_settle(c, verb_main(c, argc, argv));
     args a;
     int status = EXIT_DONE;
     switch (args_parse(c, argc, argv, &a)) {

@@ -25,14 +25,19 @@ typedef struct option_row {
 
 typedef struct args args;
 
-typedef struct command {
-    const char *name;
+typedef struct command command;
+
+struct command {
+    const char *name;          /* of a verb with its command's before it: "bench pub" */
     const char *synopsis;      /* "[OPTION]… TYPE [field=value]…", without the program and the name */
     const char *summary;       /* one line */
     const char *details;       /* printed below the options in help; NULL: nothing */
     const option_row *options; /* ends with a zeroed row; NULL: none. --help is always there */
     int (*run)(const args *a); /* the exit status */
-} command;
+    /* Commands of their own under this one, chosen by its first word; ends with NULL. Where there are any, this one has
+     * neither options nor run. NULL: none. */
+    const command *const *verbs;
+};
 
 /* One command line, taken apart. Everything points into argv. */
 typedef struct args_value {
@@ -55,9 +60,11 @@ typedef enum args_result { ARGS_OK, ARGS_HELP, ARGS_BAD } args_result;
 args_result args_parse(const command *c, int argc, char **argv, args *ret);
 void args_fini(args *a);
 
-/* Parses, then runs the command or prints its help; the exit status. A standard output that could not be written turns
- * success into failure, unless its reader has gone. */
+/* Parses, then runs the command (of several verbs the one that the first word names) or prints its help; the exit
+ * status. A standard output that could not be written turns success into failure, unless its reader has gone. */
 int command_main(const command *c, int argc, char **argv);
+/* The verb of that name, NULL if there is none. */
+const command *command_verb(const command *c, const char *name);
 void command_print_help(const command *c, FILE *out);
 
 /* The last value given for an option, or fallback. The name must stand in the command's table. */

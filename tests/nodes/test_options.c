@@ -131,8 +131,47 @@ static void finds_the_word_that_was_meant(void)
     CU_ASSERT_PTR_NULL(word_nearest("timeout", words, 3));
 }
 
+static int runs;
+
+static int verb_run(const args *a)
+{
+    runs++;
+    return args_flag(a, "json") && a->rest_count == 1 ? EXIT_DONE : EXIT_JOB_FAILED;
+}
+
+static const command verb = {
+    .name = "job do", .synopsis = "FILE…", .summary = "Does it.", .options = rows, .run = verb_run};
+static const command *const verbs[] = {&verb, NULL};
+static const command job = {.name = "job", .synopsis = "do", .summary = "Several.", .verbs = verbs};
+
+static void runs_the_verb_that_the_first_word_names(void)
+{
+    char *good[] = {WORD("job"), WORD("do"), WORD("--json"), WORD("file"), NULL};
+    char *unknown[] = {WORD("job"), WORD("doo"), NULL};
+    char *none[] = {WORD("job"), NULL};
+    runs = 0;
+    CU_ASSERT_EQUAL(command_main(&job, 4, good), EXIT_DONE);
+    CU_ASSERT_EQUAL(command_main(&job, 2, unknown), EXIT_USAGE);
+    CU_ASSERT_EQUAL(command_main(&job, 1, none), EXIT_USAGE);
+    CU_ASSERT_EQUAL(runs, 1);
+    CU_ASSERT_PTR_EQUAL(command_verb(&job, "do"), &verb);
+    CU_ASSERT_PTR_NULL(command_verb(&example, "do"));
+}
+
+static void help_of_a_command_lists_its_verbs(void)
+{
+    char text[4096] = "";
+    FILE *out = fmemopen(text, sizeof text - 1, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+    command_print_help(&job, out);
+    fclose(out);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "usage: weft job do\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "  do        Does it.\n"));
+}
+
 SUITE(nodes_options, CASE(takes_options_and_operands_in_any_order), CASE(keeps_every_value_of_a_repeated_option),
       CASE(falls_back_when_an_option_is_not_given), CASE(refuses_unknown_options),
       CASE(refuses_an_option_without_its_argument), CASE(refuses_a_value_for_a_flag),
       CASE(refuses_numbers_out_of_bounds_or_with_a_tail), CASE(reads_seconds_with_decimals),
-      CASE(help_names_every_option), CASE(help_wins_over_running), CASE(finds_the_word_that_was_meant))
+      CASE(help_names_every_option), CASE(help_wins_over_running), CASE(finds_the_word_that_was_meant),
+      CASE(runs_the_verb_that_the_first_word_names), CASE(help_of_a_command_lists_its_verbs))
