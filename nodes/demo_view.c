@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "nodes/deadline.h"
+#include "nodes/progress.h"
 
 enum { ROWS_MAX = 64, REDRAW_MS = 250, LINE_MS = 1000, BAR_CELLS = 40, LINES_MIN = 5 };
 
@@ -27,27 +28,13 @@ struct demo_view {
     bool stopping; /* [mutex] */
 };
 
-/* 1,234,567 */
-static const char *grouped(char out[32], uint64_t value)
-{
-    char digits[24];
-    int length = snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
-    char *at = out;
-    for (int i = 0; i < length; i++) {
-        if (i > 0 && (length - i) % 3 == 0)
-            *at++ = ',';
-        *at++ = digits[i];
-    }
-    *at = '\0';
-    return out;
-}
-
 static void row_print(FILE *out, const observer_row *row)
 {
     char sessions[32], requests[32], calls[32], errors[32], tokens[32];
-    fprintf(out, "  %-20.20s %9s %11s %11s %7s %17s %12.2f\n", row->node, grouped(sessions, row->sessions),
-            grouped(requests, row->llm_requests), grouped(calls, row->tool_calls), grouped(errors, row->tool_errors),
-            grouped(tokens, row->tokens), weft_usd(row->cost_nano_usd));
+    fprintf(out, "  %-20.20s %9s %11s %11s %7s %17s %12.2f\n", row->node, number_grouped(row->sessions, sessions),
+            number_grouped(row->llm_requests, requests), number_grouped(row->tool_calls, calls),
+            number_grouped(row->tool_errors, errors), number_grouped(row->tokens, tokens),
+            weft_usd(row->cost_nano_usd));
 }
 
 /* Returns the number of lines, at most lines_max. */
@@ -125,7 +112,7 @@ static void line_draw(demo_view *v)
     v->tokens = sum.tokens;
     char calls[32], tokens[32];
     fprintf(v->out, "%3u%%  hosts %zu  sessions %llu  tool calls %s  tokens %s  USD %.2f\n", done, hosts,
-            (unsigned long long)sum.sessions, grouped(calls, sum.tool_calls), grouped(tokens, sum.tokens),
+            (unsigned long long)sum.sessions, number_grouped(sum.tool_calls, calls), number_grouped(sum.tokens, tokens),
             weft_usd(sum.cost_nano_usd));
     fflush(v->out);
 }
