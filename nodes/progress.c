@@ -82,9 +82,12 @@ void progress_begin(progress *p, FILE *out, int64_t now_ms)
 static void rate_take(progress *p, uint64_t count, int64_t now_ms)
 {
     int64_t passed_ms = now_ms - p->counted_ms;
-    if (passed_ms < RATE_MS || count < p->counted)
+    bool first = p->counted_ms == p->began_ms;
+    if (passed_ms <= 0 || (passed_ms < RATE_MS && !first) || count < p->counted)
         return;
     p->per_second = (double)(count - p->counted) * 1000 / (double)passed_ms;
+    if (passed_ms < RATE_MS)
+        return; /* better than none, until there is more to go by */
     p->counted = count;
     p->counted_ms = now_ms;
 }
