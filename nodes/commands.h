@@ -18,6 +18,7 @@
     X(decode)                                                                                                          \
     X(simulate)                                                                                                        \
     X(acl)                                                                                                             \
+    X(bench)                                                                                                           \
     X(demo)
 
 #define X(name) extern const command cmd_##name;

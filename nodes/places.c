@@ -35,6 +35,18 @@ void places_node_name(char out[WEFT_NAME_MAX_BYTES + 1])
     places_name_from(host, out);
 }
 
+void places_process_name(const char *user_name, const char *kind, char out[WEFT_NAME_MAX_BYTES + 1])
+{
+    char host[WEFT_NAME_MAX_BYTES + 1], tail[48];
+    if (user_name != NULL && weft_name_valid(user_name)) {
+        (void)snprintf(out, WEFT_NAME_MAX_BYTES + 1, "%s", user_name);
+        return;
+    }
+    places_node_name(host);
+    int tail_length = snprintf(tail, sizeof tail, ".%.16s.%ld", kind, (long)getpid());
+    (void)snprintf(out, WEFT_NAME_MAX_BYTES + 1, "%.*s%s", WEFT_NAME_MAX_BYTES - tail_length, host, tail);
+}
+
 bool directory_make_all(const char *path)
 {
     char partial[PATH_MAX];

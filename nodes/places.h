@@ -15,6 +15,9 @@
 void places_node_name(char out[WEFT_NAME_MAX_BYTES + 1]);
 /* The same for any text. */
 void places_name_from(const char *text, char out[WEFT_NAME_MAX_BYTES + 1]);
+/* For a process of seconds: the user, whom the broker's rules pin the name to, if that is a name; else
+ * "{host}.{kind}.{pid}", within the bounds of a name. user_name may be NULL. */
+void places_process_name(const char *user_name, const char *kind, char out[WEFT_NAME_MAX_BYTES + 1]);
 /* What stands for a byte in a node name. */
 char places_name_char(char c);
 

@@ -103,24 +103,11 @@ static void on_notice(const weft_notice *notice, void *user)
         notice_log(notice, p->opts->broker.url);
 }
 
-/* The user, whom the broker's rules pin the name to; else "{host}.cli.{pid}", within the bounds of a name. */
-static void temporary_name(const char *user_name, char out[WEFT_NAME_MAX_BYTES + 1])
-{
-    char host[WEFT_NAME_MAX_BYTES + 1], tail[32];
-    if (user_name != NULL && weft_name_valid(user_name)) {
-        (void)snprintf(out, WEFT_NAME_MAX_BYTES + 1, "%s", user_name);
-        return;
-    }
-    places_node_name(host);
-    int tail_length = snprintf(tail, sizeof tail, ".cli.%ld", (long)getpid());
-    (void)snprintf(out, WEFT_NAME_MAX_BYTES + 1, "%.*s%s", WEFT_NAME_MAX_BYTES - tail_length, host, tail);
-}
-
 static int broker_open(publisher *p)
 {
     char node[WEFT_NAME_MAX_BYTES + 1];
     const char *url = p->opts->broker.url, *reason = NULL;
-    temporary_name(p->opts->broker.user, node);
+    places_process_name(p->opts->broker.user, "cli", node);
     weft_bridge_opts opts = {.node = node, .anonymous = true, .on_notice = on_notice, .user = p};
     broker_options_apply(&p->opts->broker, &opts);
     weft_status st = weft_dispatcher_create(NULL, &p->dispatcher);
