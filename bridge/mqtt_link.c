@@ -381,9 +381,18 @@ static weft_status handle_create(weft__link *link, const char *client_id, const 
     return WEFT_OK;
 }
 
+/* OpenSSL sets itself up when it is first used. Paho would load all of it, for a node without TLS too: 1.5 MB. */
+static void tls_leave_to_openssl_locked(void)
+{
+    MQTTClient_init_options options = MQTTClient_init_options_initializer;
+    options.do_openssl_init = 0;
+    MQTTClient_global_init(&options);
+}
+
 static weft_status handles_create_locked(weft__link *link, const weft__link_opts *opts)
 {
     char peek_suffix[32];
+    tls_leave_to_openssl_locked();
     (void)snprintf(peek_suffix, sizeof peek_suffix, ":peek:%ld", (long)getpid());
     weft_status status = handle_create(link, opts->client_id, ":rx", on_lost, on_message, &link->rx);
     if (status == WEFT_OK && !opts->receive_only)
