@@ -1,8 +1,10 @@
-/* bridge/node_state.c: sessions hang in a hash table and in a list, newest change first.
+/* bridge/node_state.c: sessions hang in a hash table, which grows with them, and in a list, newest change first.
  *
  * Bounds  SESSIONS_MAX live sessions (the one that changed longest ago is forgotten), MODELS_MAX models (later ones,
  * and names that are no names, are counted as "other"). */
 #include "bridge/node_state.h"
+
+#include "bridge/hash.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,15 +15,16 @@ enum {
     SESSIONS_SHOWN = 500,
     MODELS_MAX = 256,
     MODEL_NAME_MAX_BYTES = 128,
-    BUCKETS = 1024,
+    BUCKETS_FIRST = 64,
     STATE_MAX_BYTES = 64 * 1024
 };
 
 typedef struct session {
     struct session *same_bucket;
     struct session *newer, *older;
-    weft_session_status status;
     int64_t changed_ms;
+    weft_session_status status;
+    uint32_t hash;
     char id[];
 } session;
 
@@ -29,17 +32,25 @@ struct weft__node_state {
     pthread_mutex_t mutex; /* for all below */
     weft__model_totals models[MODELS_MAX];
     size_t model_count;
-    session *buckets[BUCKETS];
+    session **buckets;
+    size_t bucket_count; /* a power of two */
     session *newest, *oldest;
     uint64_t started, ended, live;
 };
 
 weft_status weft__node_state_create(weft__node_state **ret)
 {
-    *ret = calloc(1, sizeof **ret);
-    if (*ret == NULL)
+    weft__node_state *state = calloc(1, sizeof *state);
+    if (state == NULL)
         return WEFT_NO_MEMORY;
-    pthread_mutex_init(&(*ret)->mutex, NULL);
+    state->bucket_count = BUCKETS_FIRST;
+    state->buckets = calloc(BUCKETS_FIRST, sizeof(session *));
+    if (state->buckets == NULL) {
+        free(state);
+        return WEFT_NO_MEMORY;
+    }
+    pthread_mutex_init(&state->mutex, NULL);
+    *ret = state;
     return WEFT_OK;
 }
 
@@ -60,6 +71,7 @@ void weft__node_state_destroy(weft__node_state *state)
         free(s);
     }
     pthread_mutex_destroy(&state->mutex);
+    free(state->buckets);
     free(state);
 }
 
@@ -106,12 +118,29 @@ static void usage_add(weft__node_state *state, const struct weft_token_usage *us
 
 /* ---- sessions ---- */
 
-static session **session_bucket(weft__node_state *state, const char *id)
+static session **session_bucket(const weft__node_state *state, uint32_t hash)
 {
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (const char *c = id; *c != '\0'; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619u;
-    return &state->buckets[hash % BUCKETS];
+    return &state->buckets[hash & (state->bucket_count - 1)];
+}
+
+static void session_hash(weft__node_state *state, session *s)
+{
+    session **bucket = session_bucket(state, s->hash);
+    s->same_bucket = *bucket;
+    *bucket = s;
+}
+
+/* Without memory they stay as few as they are. */
+static void buckets_grow(weft__node_state *state)
+{
+    session **buckets = calloc(2 * state->bucket_count, sizeof(session *));
+    if (buckets == NULL)
+        return;
+    free(state->buckets);
+    state->buckets = buckets;
+    state->bucket_count *= 2;
+    for (session *s = state->newest; s != NULL; s = s->older)
+        session_hash(state, s);
 }
 
 static void session_unlink(weft__node_state *state, session *s)
@@ -130,7 +159,7 @@ static void session_link_newest(weft__node_state *state, session *s)
 
 static void session_remove(weft__node_state *state, session *s)
 {
-    session **at = session_bucket(state, s->id);
+    session **at = session_bucket(state, s->hash);
     while (*at != s)
         at = &(*at)->same_bucket;
     *at = s->same_bucket;
@@ -139,26 +168,31 @@ static void session_remove(weft__node_state *state, session *s)
     free(s);
 }
 
-static session *session_find(weft__node_state *state, const char *id)
+static uint32_t id_hash(const weft__node_state *state, const char *id, size_t length)
 {
-    session *s = *session_bucket(state, id);
-    while (s != NULL && strcmp(s->id, id) != 0)
+    return (uint32_t)weft__hash_text((uintptr_t)state, id, length);
+}
+
+static session *session_find(const weft__node_state *state, const char *id, uint32_t hash)
+{
+    session *s = *session_bucket(state, hash);
+    while (s != NULL && (s->hash != hash || strcmp(s->id, id) != 0))
         s = s->same_bucket;
     return s;
 }
 
-static session *session_add(weft__node_state *state, const char *id)
+static session *session_add(weft__node_state *state, const char *id, size_t length, uint32_t hash)
 {
     if (state->live == SESSIONS_MAX)
         session_remove(state, state->oldest);
-    size_t length = strlen(id);
+    if (state->live == state->bucket_count)
+        buckets_grow(state);
     session *s = calloc(1, sizeof *s + length + 1);
     if (s == NULL)
         return NULL;
     memcpy(s->id, id, length);
-    session **bucket = session_bucket(state, id);
-    s->same_bucket = *bucket;
-    *bucket = s;
+    s->hash = hash;
+    session_hash(state, s);
     session_link_newest(state, s);
     state->live++;
     return s;
@@ -166,15 +200,27 @@ static session *session_add(weft__node_state *state, const char *id)
 
 static void session_touch(weft__node_state *state, const weft_event *event, weft_session_status status)
 {
-    session *s = session_find(state, event->session_id);
+    size_t length = strlen(event->session_id);
+    uint32_t hash = id_hash(state, event->session_id, length);
+    session *s = session_find(state, event->session_id, hash);
     if (s == NULL)
-        s = session_add(state, event->session_id);
+        s = session_add(state, event->session_id, length, hash);
     if (s == NULL)
         return;
-    session_unlink(state, s);
-    session_link_newest(state, s);
+    if (s != state->newest) {
+        session_unlink(state, s);
+        session_link_newest(state, s);
+    }
     s->status = status;
     s->changed_ms = weft_event_timestamp_ms(event);
+}
+
+static void session_end(weft__node_state *state, const char *id)
+{
+    session *s = session_find(state, id, id_hash(state, id, strlen(id)));
+    state->ended++;
+    if (s != NULL)
+        session_remove(state, s);
 }
 
 static void event_add_locked(weft__node_state *state, const weft_event *event)
@@ -192,10 +238,7 @@ static void event_add_locked(weft__node_state *state, const weft_event *event)
     } else if (event->type == WEFT_SESSION_STATUS_CHANGED && in_session) {
         session_touch(state, event, event->session_status_changed.status);
     } else if (event->type == WEFT_SESSION_END && in_session) {
-        state->ended++;
-        session *s = session_find(state, event->session_id);
-        if (s != NULL)
-            session_remove(state, s);
+        session_end(state, event->session_id);
     }
 }
 
