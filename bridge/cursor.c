@@ -401,14 +401,6 @@ static weft_status handler_lost(void *user, const weft_lost *lost)
 
 /* ---- open and close ---- */
 
-static uint32_t topics_all(void)
-{
-    uint32_t topics = 0;
-    for (unsigned number = 1; number < WEFT_TOPIC_MAX; number++)
-        topics |= (uint32_t)weft_topic_from_number(number);
-    return topics;
-}
-
 static weft_status place_restore(void *user, const weft__place *place)
 {
     weft_cursor *c = user;
@@ -530,8 +522,8 @@ static weft_status opts_check(const weft_cursor_opts *opts, const char **reason)
         *reason = "name: a name is 1 to 64 of a-z 0-9 _ . - and not \"-\"";
         return WEFT_INVALID;
     }
-    if (opts->since_ms < 0 || (opts->topics & ~topics_all()) != 0) {
-        *reason = opts->since_ms < 0 ? "since_ms: before 1970" : "topics: not a topic";
+    if (opts->since_ms < 0 || (opts->topics & ~(uint32_t)WEFT_TOPICS_DURABLE) != 0) {
+        *reason = opts->since_ms < 0 ? "since_ms: before 1970" : "topics: not a durable topic";
         return WEFT_INVALID;
     }
     return WEFT_OK;
@@ -567,7 +559,7 @@ weft_status weft__cursor_open_with(weft_bridge *b, const weft_cursor_opts *opts,
     if (effect == NULL)
         c->effect.user = c;
     c->opts.name = c->opts.path = NULL;
-    c->topics = opts->topics != 0 ? opts->topics : topics_all();
+    c->topics = opts->topics != 0 ? opts->topics : (uint32_t)WEFT_TOPICS_DURABLE;
     pthread_mutex_init(&c->mutex, NULL);
     weft__signal_init(&c->signal);
     weft__queue_init(&c->queue, QUEUE_MAX, QUEUE_MAX_BYTES, &c->signal);

@@ -135,8 +135,9 @@ static bool stream_is_hopeless(const weft__downlink *d, const weft__stream *s, i
 /* What is verified is taken whole or not at all: an event that a stream has counted must not be lost behind it. */
 static bool room_make(weft__downlink *d, weft__stream *s, size_t events, size_t losses)
 {
+    size_t ranges = s->best_effort ? 2 * losses + 1 : losses + s->holes.count; /* each with a gap before it */
     return weft__seq_ranges_reserve(&s->holes) != WEFT_NO_MEMORY &&
-           (d->ops.room == NULL || d->ops.room(d->ops.user, events + s->held_count, losses + s->holes.count));
+           (d->ops.room == NULL || d->ops.room(d->ops.user, events + s->held_count, ranges));
 }
 
 static void stream_tick(weft__downlink *d, weft__stream *s, int64_t now_ms)
@@ -247,6 +248,14 @@ static weft_status batch_verify(weft__downlink *d, const char *sender, weft_topi
     return WEFT_OK;
 }
 
+static void losses_take(weft__downlink *d, weft__stream *s, const weft_batch *batch)
+{
+    for (size_t i = 0; i < batch->lost_count; i++)
+        weft__stream_lose(s, &batch->lost[i], &d->stream_ops);
+}
+
+/* Losses that a message tells of lie before its events. A hole is opened by the events, and closed by the losses; a
+ * best-effort stream has none that could wait for that. */
 static bool batch_take(weft__downlink *d, weft__stream *s, const weft_batch *batch, int64_t now_ms)
 {
     if (!room_make(d, s, batch->event_count, batch->lost_count))
@@ -255,13 +264,24 @@ static bool batch_take(weft__downlink *d, weft__stream *s, const weft_batch *bat
     d->now_ms = now_ms;
     if (peer != NULL)
         weft__lives_hear(&d->lives, peer, batch->epoch, now_ms);
+    if (s->best_effort)
+        losses_take(d, s, batch);
     if (batch->event_count > 0)
         weft__stream_take(s, batch->prev_seq, batch->events, batch->event_count, now_ms, d->opts.hold_ms,
                           &d->stream_ops);
-    for (size_t i = 0; i < batch->lost_count; i++)
-        weft__stream_lose(s, &batch->lost[i], &d->stream_ops);
+    if (!s->best_effort)
+        losses_take(d, s, batch);
     weft__downlink_note_change(d, s);
     return true;
+}
+
+/* Where a stream that is first seen begins for us. Of a best-effort one, which cannot be asked for, that it did before
+ * this message must be known. */
+static uint64_t baseline_of(const weft__downlink *d, const weft__stream *s, const weft_batch *batch)
+{
+    if (s->best_effort)
+        return weft__downlink_is_ours(d, s) ? 0 : batch->prev_seq;
+    return d->opts.since_ms == 0 && weft__downlink_was_before_us(d, s) ? batch->prev_seq : 0;
 }
 
 static weft_status batch_take_new(weft__downlink *d, const char *sender, weft_topic topic, const weft_batch *batch,
@@ -271,7 +291,7 @@ static weft_status batch_take_new(weft__downlink *d, const char *sender, weft_to
     if (s == NULL)
         return d->stream_count < d->opts.streams_max ? WEFT_NO_MEMORY : WEFT_OK;
     if (!s->based)
-        weft__stream_base(s, d->opts.since_ms == 0 && weft__downlink_was_before_us(d, s) ? batch->prev_seq : 0);
+        weft__stream_base(s, baseline_of(d, s, batch));
     weft__stream_begin(s, batch->prev_seq, now_ms);
     if (!batch_take(d, s, batch, now_ms))
         return WEFT_NO_MEMORY;

@@ -64,7 +64,7 @@ static void previous_take(weft__downlink *d, const weft__peer *known, const weft
 {
     for (size_t i = 0; i < live->previous_count; i++) {
         const weft__position *p = &live->previous[i];
-        if ((d->interest & (uint32_t)p->topic) && p->last_seq != 0)
+        if ((d->interest & (uint32_t)p->topic & (uint32_t)WEFT_TOPICS_DURABLE) && p->last_seq != 0)
             position_take(d, known, live, p, known_before, now_ms);
     }
 }
@@ -74,7 +74,8 @@ static void present_want(weft__downlink *d, const weft__live *live)
 {
     for (unsigned number = 1; number < WEFT_TOPIC_MAX; number++) {
         weft_topic topic = weft_topic_from_number(number);
-        if (!(d->interest & (uint32_t)topic) || weft__downlink_stream_find(d, live->node, live->epoch, topic) != NULL)
+        uint32_t wanted = d->interest & (uint32_t)WEFT_TOPICS_DURABLE;
+        if (!(wanted & (uint32_t)topic) || weft__downlink_stream_find(d, live->node, live->epoch, topic) != NULL)
             continue;
         weft__stream *s = weft__downlink_stream_add(d, live->node, live->epoch, topic);
         if (s == NULL)

@@ -58,6 +58,8 @@ void weft__downlink_note_change(weft__downlink *d, weft__stream *s);
 bool weft__downlink_lacks(void *d, const weft_event *event);
 /* Whether its epoch is known to have begun before its topic was wanted. */
 bool weft__downlink_was_before_us(const weft__downlink *d, const weft__stream *s);
+/* Or is known to have begun after. */
+bool weft__downlink_is_ours(const weft__downlink *d, const weft__stream *s);
 /* Copies what other threads may see. */
 void weft__downlink_accounts_show(weft__downlink *d);
 /* Says what does not add up, once a change. */

@@ -154,6 +154,12 @@ bool weft__downlink_was_before_us(const weft__downlink *d, const weft__stream *s
     return peer != NULL && weft__peer_born_by(peer, s->epoch, d->wanted[weft_topic_number(s->topic)]);
 }
 
+bool weft__downlink_is_ours(const weft__downlink *d, const weft__stream *s)
+{
+    const weft__peer *peer = weft__peers_find(&d->lives.peers, s->node);
+    return peer != NULL && weft__peer_born_after(peer, s->epoch, d->wanted[weft_topic_number(s->topic)]);
+}
+
 void weft__downlink_interest(weft__downlink *d, uint32_t topics, int64_t now_ms)
 {
     for (unsigned number = 0; number < WEFT_TOPIC_MAX; number++)

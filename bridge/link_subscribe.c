@@ -59,9 +59,10 @@ static weft_status subscribe_topics(weft_bridge *b, uint32_t wanted)
         uint32_t bit = (uint32_t)topic;
         if (((wanted ^ b->wire.subscribed) & bit) == 0)
             continue;
+        int qos = bit & (uint32_t)WEFT_TOPICS_BEST_EFFORT ? 0 : 1;
         weft_status st = weft__topic_evt(filter, b->fabric, topic, "+");
         if (st == WEFT_OK)
-            st = wanted & bit ? filter_subscribe(b, bit, filter, 1) : b->link_ops->unsubscribe(b->link, filter);
+            st = wanted & bit ? filter_subscribe(b, bit, filter, qos) : b->link_ops->unsubscribe(b->link, filter);
         if (st == WEFT_OK)
             b->wire.subscribed ^= bit;
         else if (st != WEFT_REFUSED)

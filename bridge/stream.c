@@ -19,7 +19,8 @@ weft__stream *weft__stream_create(const char *node, uint64_t epoch, weft_topic t
     weft__name_copy(s->node, node);
     s->epoch = epoch;
     s->topic = topic;
-    s->patient = patient;
+    s->best_effort = ((uint32_t)topic & (uint32_t)WEFT_TOPICS_BEST_EFFORT) != 0;
+    s->patient = patient && !s->best_effort;
     return s;
 }
 
@@ -53,7 +54,7 @@ void weft__stream_cap(weft__stream *s, uint64_t seq)
 
 void weft__stream_begin(weft__stream *s, uint64_t seq, int64_t now_ms)
 {
-    bool lower = s->guessed && seq < s->cap;
+    bool lower = s->guessed && seq < s->cap && !s->best_effort;
     s->guessed = false;
     if (!lower || weft__seq_ranges_prepend(&s->holes, seq + 1, s->cap) != WEFT_OK)
         return;
@@ -146,6 +147,18 @@ static void hole_open(weft__stream *s, uint64_t from, uint64_t to, int64_t now_m
     }
 }
 
+/* What lies between the mark and `to` is missing. */
+static void gap_open(weft__stream *s, uint64_t to, int64_t now_ms, uint32_t hold_ms, const weft__stream_ops *ops)
+{
+    if (!s->best_effort) {
+        hole_open(s, s->high + 1, to, now_ms, hold_ms, ops);
+    } else {
+        s->counts.gaps++;
+        lost_report(s, &(weft_lost){.from_seq = s->high + 1, .to_seq = to, .reason = WEFT_LOST_UNREACHABLE}, ops);
+    }
+    s->high = to;
+}
+
 /* Makes of an event that was just counted in a part of the last hole again. */
 static bool event_unsee(weft__stream *s, uint64_t covered, const weft_event *event)
 {
@@ -217,10 +230,8 @@ void weft__stream_take(weft__stream *s, uint64_t prev_seq, const weft_event *con
     assert(s->based && count > 0);
     s->unshown = true;
     s->counts.received += count;
-    if (prev_seq > s->high) {
-        hole_open(s, s->high + 1, prev_seq, now_ms, hold_ms, ops);
-        s->high = prev_seq;
-    }
+    if (prev_seq > s->high)
+        gap_open(s, prev_seq, now_ms, hold_ms, ops);
     uint64_t covered = prev_seq;
     for (size_t i = 0; i < count; i++) {
         uint64_t seq = events[i]->id.seq;
@@ -262,6 +273,8 @@ void weft__stream_lose(weft__stream *s, const weft_lost *lost, const weft__strea
     weft_lost named = *lost;
     if (named.reason == WEFT_LOST_UNSPECIFIED) /* one that only a newer version knows */
         named.reason = WEFT_LOST_OVERFLOW;
+    if (s->best_effort && named.from_seq > s->high + 1)
+        gap_open(s, named.from_seq - 1, 0, 0, ops);
     for (size_t i = 0; i < s->holes.count; i++)
         part_lose(s, &named, s->holes.items[i].from, s->holes.items[i].to, ops);
     if (s->high < UINT64_MAX)
@@ -276,8 +289,7 @@ void weft__stream_reach(weft__stream *s, uint64_t seq, int64_t now_ms, uint32_t 
     s->guessed = s->guessed || (!s->based && s->capped);
     weft__stream_base(s, s->capped ? s->cap : 0);
     s->unshown = true;
-    hole_open(s, s->high + 1, seq, now_ms, hold_ms, ops);
-    s->high = seq;
+    gap_open(s, seq, now_ms, hold_ms, ops);
 }
 
 void weft__stream_suspect(weft__stream *s, uint64_t seq, int64_t now_ms, int64_t grace_ms)

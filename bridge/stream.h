@@ -7,6 +7,8 @@
  *   no baseline --first batch / birth / beat--> based (guessed from a beat: until the first message lowers it)
  *   hole: holding --hold over--> late --healed / declared lost--> closed
  *
+ * A best-effort stream has no holes: what is missing when something later comes, or a beat tells of it, is lost.
+ *
  * A patient stream holds for as long as an answer is coming in: the past before the present, however long it is. What
  * it cannot hold then it forgets again, as part of a hole, and is asked for later.
  *
@@ -55,9 +57,10 @@ typedef struct weft__stream {
     char node[WEFT_NAME_MAX_BYTES + 1];
     uint64_t epoch;
     weft_topic topic;
-    bool patient; /* const after create */
-    bool endless; /* how far it goes is not known: all that there is will be asked for */
-    bool changed; /* since somebody looked, in the list by next_changed */
+    bool patient;     /* const after create */
+    bool best_effort; /* const after create */
+    bool endless;     /* how far it goes is not known: all that there is will be asked for */
+    bool changed;     /* since somebody looked, in the list by next_changed */
     struct weft__stream *next_changed;
     bool based;
     bool capped;  /* a beat has told where the stream was: the baseline is not above `cap` */

@@ -343,6 +343,10 @@ static void refuses_a_second_opener_a_bad_name_and_one_too_many(void)
     CU_ASSERT_EQUAL(weft_cursor_open(r.b->bridge, &opts, &other, &reason), WEFT_INVALID);
     CU_ASSERT_PTR_NOT_NULL(strstr(reason, "name"));
     opts.name = "books";
+    opts.topics = WEFT_TOPIC_COST | WEFT_TOPIC_DELTA; /* which no journal keeps */
+    CU_ASSERT_EQUAL(weft_cursor_open(r.b->bridge, &opts, &other, &reason), WEFT_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(reason, "topics"));
+    opts.topics = 0;
     opts.path = r.path;
     CU_ASSERT_EQUAL_FATAL(reader_open(r.r, r.b, r.path, 0), WEFT_OK);
     CU_ASSERT_EQUAL(weft_cursor_open(r.b->bridge, &opts, &other, &reason), WEFT_EXISTS);

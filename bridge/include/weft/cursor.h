@@ -28,7 +28,7 @@ typedef struct weft_cursor weft_cursor;
 typedef struct weft_cursor_opts {
     const char *name; /* the place's, at most WEFT_NAME_MAX_BYTES of [a-z0-9_.-] */
     const char *path; /* of its database, for this cursor alone; NULL: in memory, gone with the process */
-    uint32_t topics;  /* 0: all */
+    uint32_t topics;  /* durable ones; 0: all of them */
     int64_t since_ms; /* where a new cursor begins: with what was accepted then (wall clock); 0: now */
     weft_handler_fn on_event;
     weft_lost_fn on_lost; /* may be NULL */

@@ -17,7 +17,7 @@ typedef struct weft_recorder weft_recorder;
 
 typedef struct weft_recorder_opts {
     const char *path;      /* of the database */
-    uint32_t topics;       /* 0: all */
+    uint32_t topics;       /* durable ones; 0: all of them */
     int64_t since_ms;      /* a new database begins with what was accepted then (wall clock); 0: now */
     uint64_t retain_ms;    /* rows of events accepted longer ago go; 0: all are kept */
     uint64_t retain_bytes; /* the oldest rows go beyond so much; the file does not shrink, its room is used again. 0:
