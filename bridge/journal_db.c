@@ -298,6 +298,8 @@ static weft_status database_open(weft__journal *j, bool check, const char **reas
         st = statements_prepare(j);
     if (st == WEFT_OK)
         st = weft__streams_load(j);
+    if (st == WEFT_OK && j->path != NULL)
+        j->gather = weft__gather_create(j->db);
     return st == WEFT_OK && j->path != NULL ? checkpointer_open(j, check) : st;
 }
 
@@ -328,4 +330,6 @@ void weft__journal_db_close(weft__journal *j)
         (void)sqlite3_db_config(j->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     (void)sqlite3_close(j->db);
     j->db = NULL;
+    weft__gather_free(j->gather);
+    j->gather = NULL;
 }

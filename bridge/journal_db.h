@@ -9,6 +9,7 @@
  *   journal_read.c     the walks for sending and for replays
  *   journal_trim.c     retention
  *   journal_sync.c     sync and checkpoint, the only parts that other threads run
+ *   journal_gather.c   the WAL's frames in few large writes
  *   journal_salvage.c  carries the readable rows of a damaged file over
  *   journal_reserve.c  room held for a full disk
  *   journal_scan.c     finds the way round what cannot be read
@@ -26,6 +27,7 @@
 
 typedef struct sqlite3 sqlite3;
 typedef struct sqlite3_stmt sqlite3_stmt;
+typedef struct weft__gather weft__gather;
 
 enum {
     WEFT__JOURNAL_APPLICATION_ID = 0x77656674, /* "weft" */
@@ -119,6 +121,7 @@ struct weft__journal {
     /* journal thread only */
     sqlite3 *db;
     sqlite3_stmt *sql[WEFT__SQL_COUNT];
+    weft__gather *gather;  /* NULL: frames are written one by one */
     weft__stream *streams; /* sorted by (epoch, topic) */
     size_t stream_count;
     size_t stream_capacity;
@@ -186,6 +189,13 @@ void weft__streams_rolled_back(weft__journal *j);
 /* The last user left a WAL: a sync of it may have failed, of which the kernel tells nobody again. Moves it into the
  * database now, or else at the first sync. */
 void weft__journal_sync_distrust(weft__journal *j);
+
+/* ---- journal_gather.c ---- */
+
+/* Puts itself before the WAL's file of a connection, whose every commit is then one write or a few. Free it once the
+ * connection is closed. NULL: no memory, or the database has no WAL; both do no harm. */
+weft__gather *weft__gather_create(sqlite3 *db);
+void weft__gather_free(weft__gather *g);
 
 /* ---- journal_feed.c ---- */
 
