@@ -20,10 +20,8 @@ typedef struct bench_group {
 } bench_group;
 
 static const bench_group groups[] = {
-    {"dispatch", bench_dispatch},
-    {"handoff", bench_handoff},
-    {"codec", bench_codec},
-    {"bridge", bench_bridge},
+    {"dispatch", bench_dispatch}, {"handoff", bench_handoff}, {"codec", bench_codec},
+    {"bridge", bench_bridge},     {"latency", bench_latency}, {"fanout", bench_fanout},
 };
 enum { GROUP_COUNT = sizeof groups / sizeof *groups, ROUNDS_DEFAULT = 15 };
 
@@ -74,49 +72,52 @@ typedef struct bench_line {
     bench_summary of[BENCH_ENTRIES_MAX];
 } bench_line;
 
-static const char *number_or_null(char text[32], const bench_summary *summary, double value)
+static void json_number(const char *name, double value)
 {
-    snprintf(text, 32, summary->absent != NULL ? "null" : "%.6g", value);
-    return text;
+    if (isnan(value))
+        printf(", \"%s\": null", name);
+    else
+        printf(", \"%s\": %.6g", name, value);
 }
 
 static void report_json(const bench_report *report, const bench_line *line)
 {
-    static const bench_summary nothing = {.absent = "nothing stands beside it"};
-    const bench_summary *of = line->of, *first = line->count > 1 ? &of[1] : &nothing;
-    char median[32], ratio[32];
-    printf("%s{\"group\": \"%s\", \"name\": \"%s\", \"unit\": \"%s\", \"min\": %.6g, \"median\": %.6g, \"max\": %.6g, "
-           "\"reference\": %s, \"ratio\": %s, \"beside\": [",
-           report->rows == 0 ? "[\n  " : ",\n  ", line->group, line->name, line->unit, of[0].min, of[0].median,
-           of[0].max, number_or_null(median, first, first->median), number_or_null(ratio, first, first->ratio));
-    const char *comma = "";
-    for (unsigned i = 1; i < line->count; i++, comma = ", ")
-        printf("%s{\"name\": \"%s\", \"median\": %s, \"ratio\": %s}", comma, of[i].name,
-               number_or_null(median, &of[i], of[i].median), number_or_null(ratio, &of[i], of[i].ratio));
+    const bench_summary *of = line->of;
+    printf("%s{\"group\": \"%s\", \"name\": \"%s\", \"unit\": \"%s\"", report->rows == 0 ? "[\n  " : ",\n  ",
+           line->group, line->name, line->unit);
+    json_number("min", of[0].min);
+    json_number("median", of[0].median);
+    json_number("max", of[0].max);
+    json_number("reference", line->count > 1 ? of[1].median : NAN);
+    json_number("ratio", line->count > 1 ? of[1].ratio : NAN);
+    printf(", \"beside\": [");
+    for (unsigned i = 1; i < line->count; i++) {
+        printf("%s{\"name\": \"%s\"", i == 1 ? "" : ", ", of[i].name);
+        json_number("median", of[i].median);
+        json_number("ratio", of[i].ratio);
+        printf("}");
+    }
     printf("]}");
 }
 
-static void table_line(const char *group, const char *name, const char *unit, const double *row, unsigned columns)
+static void table_line(const char *group, const char *name, const char *unit, const bench_summary *of, bool reference)
 {
+    double row[] = {of->min, of->median, of->max, of->ratio};
     printf("%-9s %-44s %-9s", group, name, unit);
-    for (unsigned i = 0; i < columns; i++)
+    for (unsigned i = 0; of->absent == NULL && i < (reference ? 4 : 3); i++)
         printf(" %10.*f", decimals(row[i]), row[i]);
-    printf("\n");
+    printf("%s%s\n", of->absent != NULL ? " " : "", of->absent != NULL ? of->absent : "");
 }
 
 static void report_table(const bench_report *report, const bench_line *line)
 {
     if (report->rows == 0)
         printf("%-9s %-44s %-9s %10s %10s %10s %10s\n", "group", "name", "unit", "min", "median", "max", "ratio");
-    const bench_summary *of = line->of;
-    table_line(line->group, line->name, line->unit, (double[]){of[0].min, of[0].median, of[0].max}, 3);
+    table_line(line->group, line->name, line->unit, &line->of[0], false);
     for (unsigned i = 1; i < line->count; i++) {
         char name[64];
-        snprintf(name, sizeof name, "  beside %s", of[i].name);
-        if (of[i].absent != NULL)
-            printf("%-9s %-44s %s\n", "", name, of[i].absent);
-        else
-            table_line("", name, "", (double[]){of[i].min, of[i].median, of[i].max, of[i].ratio}, 4);
+        snprintf(name, sizeof name, "  beside %s", line->of[i].name);
+        table_line("", name, "", &line->of[i], true);
     }
 }
 
@@ -144,13 +145,18 @@ static bool any_nan(const double *values, unsigned count)
 
 static bench_summary summary_of(const bench_entry *entry, double *values, unsigned rounds)
 {
-    if (entry->fn == NULL)
-        return (bench_summary){.name = entry->name, .absent = "not built: its library was missing"};
-    if (any_nan(values, rounds))
-        return (bench_summary){.name = entry->name, .absent = "cannot"};
-    qsort(values, rounds, sizeof *values, double_compare);
-    return (bench_summary){
-        .name = entry->name, .min = values[0], .median = sorted_median(values, rounds), .max = values[rounds - 1]};
+    bench_summary summary = {.name = entry->name, .min = NAN, .median = NAN, .max = NAN};
+    if (entry->fn == NULL) {
+        summary.absent = "not here: its library or its server is missing";
+    } else if (any_nan(values, rounds)) {
+        summary.absent = "cannot";
+    } else {
+        qsort(values, rounds, sizeof *values, double_compare);
+        summary.min = values[0];
+        summary.median = sorted_median(values, rounds);
+        summary.max = values[rounds - 1];
+    }
+    return summary;
 }
 
 static void line_report(bench_report *report, const bench_case *c, bench_line *line,
@@ -161,11 +167,15 @@ static void line_report(bench_report *report, const bench_case *c, bench_line *l
         line->of[i] = summary_of(&c->entries[i], values[i], rounds);
         line->of[i].ratio = line->of[0].median / line->of[i].median;
     }
-    if (line->of[0].absent != NULL)
-        bench_die("weft could not do what it was measured at");
     (report->opts.json ? report_json : report_table)(report, line);
     report->rows++;
     fflush(stdout);
+}
+
+static void line_name(bench_line *line, const bench_case *c, const char *figure)
+{
+    snprintf(line->name, sizeof line->name, "%s%s%s", c->entries[0].name, figure != NULL ? ": " : "",
+             figure != NULL ? figure : "");
 }
 
 void bench_run(bench_report *report, const bench_case *c)
@@ -175,15 +185,15 @@ void bench_run(bench_report *report, const bench_case *c)
     unsigned rounds = report->opts.rounds != 0 ? report->opts.rounds : c->rounds != 0 ? c->rounds : ROUNDS_DEFAULT;
     uint64_t events = report->opts.events != 0 ? report->opts.events : c->events;
     for (; line.count < BENCH_ENTRIES_MAX && c->entries[line.count].name != NULL; line.count++)
-        entry_take(c, line.count, events, 0, NULL);
+        entry_take(c, line.count, c->warm_up != 0 ? events / c->warm_up : events, 0, NULL);
     for (unsigned round = 0; round < rounds; round++)
         for (unsigned i = 0; i < line.count; i++)
             entry_take(c, (round + i) % line.count, events, round, &values);
-    snprintf(line.name, sizeof line.name, "%s", c->entries[0].name);
+    line_name(&line, c, c->figure);
     line_report(report, c, &line, values[0], rounds);
     for (unsigned i = 0; c->also != NULL && c->also[i].name != NULL; i++) {
         line.unit = c->also[i].unit;
-        snprintf(line.name, sizeof line.name, "%s: %s", c->entries[0].name, c->also[i].name);
+        line_name(&line, c, c->also[i].name);
         line_report(report, c, &line, values[1 + i], rounds);
     }
 }

@@ -39,9 +39,11 @@ typedef struct bench_figure {
 
 typedef struct bench_case {
     const char *group;
+    const char *figure; /* what the entries' functions return, where there are others; NULL: their names say it */
     const char *unit;
-    uint64_t events; /* a round, unless the options say otherwise */
-    unsigned rounds; /* unless they do; 0: 15 */
+    uint64_t events;  /* a round, unless the options say otherwise */
+    unsigned rounds;  /* unless they do; 0: 15 */
+    unsigned warm_up; /* the warm-up has so many times fewer events than a round; 0: 1 */
     /* What the case is about, then its references, if any, the first of which is never missing; ends where the name is
      * NULL. What an entry cannot do it answers with NAN, in all rounds or in some. */
     bench_entry entries[BENCH_ENTRIES_MAX];
@@ -64,5 +66,7 @@ void bench_memory(bench_report *report);
 void bench_handoff(bench_report *report);
 void bench_codec(bench_report *report);
 void bench_bridge(bench_report *report);
+void bench_latency(bench_report *report);
+void bench_fanout(bench_report *report);
 
 #endif

@@ -1,40 +1,37 @@
-/* tests/bench/latency.c: below 64 ns a bucket a nanosecond, then 64 buckets each time the figure doubles. */
-#include "bench/latency.h"
+/* tests/bench/latency.c: the time from when an event is due to be sent until a handler in another process has it, with
+ * the load of an open loop: what cannot be sent in time is sent late, and its lateness counts. */
+#include "bench/transfer.h"
 
-enum { PART_BITS = 6, PARTS = 1 << PART_BITS };
+enum { ROUND_S = 5, WARM_UP_PART = 10 };
 
-static unsigned bucket_of(uint64_t ns)
+static const bench_figure others[] = {{"p90", "us", bench_transfer_p90},
+                                      {"p99", "us", bench_transfer_p99},
+                                      {"p99.9", "us", bench_transfer_p999},
+                                      {"max", "us", bench_transfer_max},
+                                      {"CPU of all processes", "s/million", bench_transfer_cpu},
+                                      {0}};
+
+static void rate_run(bench_report *report, uint64_t rate, const char *name)
 {
-    if (ns < PARTS)
-        return (unsigned)ns;
-    unsigned shift = 63U - (unsigned)__builtin_clzll(ns) - PART_BITS;
-    unsigned bucket = (shift + 1) * PARTS + (unsigned)(ns >> shift) - PARTS;
-    return bucket < BENCH_LATENCY_BUCKETS ? bucket : BENCH_LATENCY_BUCKETS - 1;
+    const bench_transfer_row rows[] = {
+        {name, {.carrier = &bench_carry_weft}},
+        {"MQTT, one event a message", {.carrier = &bench_carry_mqtt}},
+        {"Paho, one event a message", {.carrier = &bench_carry_paho}},
+    };
+    bench_case c = {.group = "latency",
+                    .unit = "us",
+                    .events = rate * ROUND_S,
+                    .rounds = 5,
+                    .warm_up = WARM_UP_PART,
+                    .also = others};
+    bench_transfer_run(report, c, bench_transfer_p50, rows, sizeof rows / sizeof *rows,
+                       &(bench_transfer_opts){.rate = rate});
 }
 
-static uint64_t bucket_end(unsigned bucket)
+void bench_latency(bench_report *report)
 {
-    if (bucket < PARTS)
-        return bucket;
-    unsigned shift = bucket / PARTS - 1;
-    return ((uint64_t)(bucket % PARTS + PARTS + 1) << shift) - 1;
-}
-
-void bench_latency_add(bench_latency *latency, uint64_t ns)
-{
-    latency->counts[bucket_of(ns)]++;
-    latency->total++;
-    if (ns > latency->max_ns)
-        latency->max_ns = ns;
-}
-
-uint64_t bench_latency_at(const bench_latency *latency, double part)
-{
-    uint64_t wanted = (uint64_t)(part * (double)latency->total + 0.5), seen = 0;
-    for (unsigned i = 0; i < BENCH_LATENCY_BUCKETS; i++) {
-        seen += latency->counts[i];
-        if (seen >= wanted && seen > 0)
-            return bucket_end(i) < latency->max_ns ? bucket_end(i) : latency->max_ns;
-    }
-    return latency->max_ns;
+    rate_run(report, 1000, "1,000 events/s");
+    rate_run(report, 10000, "10,000 events/s");
+    rate_run(report, 50000, "50,000 events/s");
+    rate_run(report, 200000, "200,000 events/s");
 }

@@ -14,7 +14,7 @@ struct bench_ledger {
     uint64_t *seen;      /* a bit an event, sender by sender; so with the other fields: taking thread */
     size_t sender_words; /* const while events come */
     uint64_t *next;      /* of each sender and topic: the least number that may come */
-    bench_latency latency;
+    bench_histogram latency;
     const char *wrong;
     atomic_uint_fast64_t round_no; /* published when a round has been begun */
     atomic_uint_fast64_t taken;    /* published with all of the above */
@@ -79,7 +79,7 @@ void bench_ledger_take(bench_ledger *ledger, unsigned sender, unsigned topic, ui
         return;
     if (ledger->round.rate != 0) {
         int64_t late_ns = bench_now_ns() - bench_round_due_ns(&ledger->round, number);
-        bench_latency_add(&ledger->latency, late_ns > 0 ? (uint64_t)late_ns : 0);
+        bench_histogram_add(&ledger->latency, late_ns > 0 ? (uint64_t)late_ns : 0);
     }
     const char *wrong = entry_make(ledger, sender, topic, number, healed);
     if (wrong != NULL && ledger->wrong == NULL)
@@ -98,7 +98,7 @@ const char *bench_ledger_wrong(const bench_ledger *ledger)
     return ledger->wrong;
 }
 
-const bench_latency *bench_ledger_latency(const bench_ledger *ledger)
+const bench_histogram *bench_ledger_latency(const bench_ledger *ledger)
 {
     return &ledger->latency;
 }

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "bench/latency.h"
+#include "bench/histogram.h"
 
 typedef struct bench_ledger bench_ledger;
 
@@ -32,6 +32,6 @@ void bench_ledger_take(bench_ledger *ledger, unsigned sender, unsigned topic, ui
 uint64_t bench_ledger_taken(const bench_ledger *ledger);
 /* What must not be, of the first such event; NULL: nothing. Of a round whose events have all been taken. */
 const char *bench_ledger_wrong(const bench_ledger *ledger);
-const bench_latency *bench_ledger_latency(const bench_ledger *ledger);
+const bench_histogram *bench_ledger_latency(const bench_ledger *ledger);
 
 #endif

@@ -1,5 +1,5 @@
-/* tests/bench/load.h: the events that are carried between processes: agents at work, all variants mixed as in recorded
- * sessions, each computed from its number alone.
+/* tests/bench/load.h: the events that are carried between processes: agents at work, all durable variants mixed as in
+ * recorded sessions, each computed from its number alone.
  *
  * The number travels as timestamp_ms, so that a receiver can tell order, repeats and gaps without a byte more. */
 #ifndef WEFT_TESTS_BENCH_LOAD_H

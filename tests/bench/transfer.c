@@ -1,6 +1,8 @@
 /* tests/bench/transfer.c: gives the workers of a carrier their orders, and adds up what they say. */
 #include "bench/transfer.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Until the first event of an open loop is due: by then every worker has its orders. */
@@ -50,14 +52,20 @@ bench_transfer *bench_transfer_open(const bench_transfer_opts *opts)
     return t;
 }
 
+static void workers_end(bench_worker *workers, unsigned count, bool given_up)
+{
+    for (unsigned i = 0; i < count; i++)
+        bench_worker_stop(&workers[i], given_up);
+    for (unsigned i = 0; i < count; i++)
+        bench_worker_join(&workers[i], given_up);
+}
+
 void bench_transfer_close(bench_transfer *t)
 {
     if (t == NULL)
         return;
-    for (unsigned i = 0; i < t->opts.senders; i++)
-        bench_worker_stop(&t->senders[i]);
-    for (unsigned i = 0; i < t->opts.receivers; i++)
-        bench_worker_stop(&t->receivers[i]);
+    workers_end(t->senders, t->opts.senders, t->given_up);
+    workers_end(t->receivers, t->opts.receivers, t->given_up);
     t->opts.carrier->server->stop(&t->server);
     bench_dir_remove(t->dir);
     free(t);
@@ -103,14 +111,18 @@ static uint64_t senders_run(bench_transfer *t, const bench_round *round)
     return sent;
 }
 
-static void receivers_await(bench_transfer *t, const bench_round *round, uint64_t events)
+/* Whether each receiver got all. */
+static bool receivers_await(bench_transfer *t, const bench_round *round, uint64_t events)
 {
+    bool complete = true;
     for (unsigned i = 0; i < t->opts.receivers; i++)
         bench_worker_receive(&t->receivers[i], events);
     for (unsigned i = 0; i < t->opts.receivers; i++) {
         bench_worker_result result = bench_worker_result_take(&t->receivers[i]);
         result_add(t, &result, round->start_ns);
+        complete = complete && result.events == events;
     }
+    return complete;
 }
 
 static bench_round round_next(bench_transfer *t, uint64_t events)
@@ -141,17 +153,63 @@ static void round_run(bench_transfer *t, uint64_t events)
     if (round.rate == 0)
         round.start_ns = bench_now_ns();
     uint64_t sent = senders_run(t, &round);
-    receivers_await(t, &round, sent);
+    bool complete = receivers_await(t, &round, sent);
     cpu_add(t, 1);
     t->events = (double)sent;
-    t->late = sent < round.count * t->opts.senders;
+    if (!complete && t->opts.carrier == &bench_carry_weft)
+        bench_die("events were published that never came");
+    t->given_up = !complete || sent < round.count * t->opts.senders;
+}
+
+/* Whether a round could be done. */
+static bool round_tried(bench_transfer *t, uint64_t events)
+{
+    if (!t->given_up)
+        round_run(t, events);
+    return !t->given_up;
 }
 
 double bench_transfer_rate(void *transfer, uint64_t events)
 {
     bench_transfer *t = transfer;
-    round_run(t, events);
-    return t->events / t->elapsed_s;
+    return round_tried(t, events) ? t->events / t->elapsed_s : NAN;
+}
+
+double bench_transfer_p50(void *transfer, uint64_t events)
+{
+    bench_transfer *t = transfer;
+    return round_tried(t, events) ? t->latency_us[0] : NAN;
+}
+
+double bench_transfer_server_share(void *transfer, uint64_t events)
+{
+    bench_transfer *t = transfer;
+    return round_tried(t, events) ? t->server_cpu_s / t->elapsed_s : NAN;
+}
+
+double bench_transfer_latency_p50(void *transfer)
+{
+    return ((const bench_transfer *)transfer)->latency_us[0];
+}
+
+double bench_transfer_p90(void *transfer)
+{
+    return ((const bench_transfer *)transfer)->latency_us[1];
+}
+
+double bench_transfer_p99(void *transfer)
+{
+    return ((const bench_transfer *)transfer)->latency_us[2];
+}
+
+double bench_transfer_p999(void *transfer)
+{
+    return ((const bench_transfer *)transfer)->latency_us[3];
+}
+
+double bench_transfer_max(void *transfer)
+{
+    return ((const bench_transfer *)transfer)->latency_us[4];
 }
 
 double bench_transfer_sender_cpu(void *transfer)
@@ -176,4 +234,25 @@ double bench_transfer_cpu(void *transfer)
 {
     return bench_transfer_sender_cpu(transfer) + bench_transfer_server_cpu(transfer) +
            bench_transfer_receiver_cpu(transfer);
+}
+
+void bench_transfer_run(bench_report *report, bench_case c, bench_fn fn, const bench_transfer_row *rows, unsigned count,
+                        const bench_transfer_opts *with)
+{
+    bench_transfer *transfers[BENCH_ENTRIES_MAX];
+    static bool said;
+    if (!said)
+        fprintf(stderr, "bench: journals and servers' files are on %s\n", bench_dir_file_system());
+    said = true;
+    for (unsigned i = 0; i < count; i++) {
+        bench_transfer_opts opts = rows[i].opts;
+        opts.rate = with->rate;
+        opts.senders = or_else(opts.senders, with->senders);
+        opts.receivers = or_else(opts.receivers, with->receivers);
+        transfers[i] = bench_transfer_open(&opts);
+        c.entries[i] = (bench_entry){rows[i].name, transfers[i] != NULL ? fn : NULL, transfers[i]};
+    }
+    bench_run(report, &c);
+    for (unsigned i = 0; i < count; i++)
+        bench_transfer_close(transfers[i]);
 }

@@ -31,19 +31,37 @@ typedef struct bench_transfer {
     double elapsed_s;
     double sender_cpu_s, server_cpu_s, receiver_cpu_s;
     double latency_us[5]; /* p50, p90, p99, p99.9, max; the worst receiver's */
-    bool late;            /* the open loop could not be kept up */
+    bool given_up;        /* a peer lost events, or was a second late: no further round is tried */
 } bench_transfer;
 
 /* NULL if the carrier is not present here. Ownership: close it. */
 bench_transfer *bench_transfer_open(const bench_transfer_opts *opts);
 void bench_transfer_close(bench_transfer *transfer);
 
-/* A bench_fn: events sent and got by every receiver a second, until the last was handled and all was safe. */
+/* Each a bench_fn, NAN if it cannot be done. Events sent and got by every receiver a second, until the last was handled
+ * and all was safe; with an open loop the median latency, in us, and the part of a core that the server takes. */
 double bench_transfer_rate(void *transfer, uint64_t events);
+double bench_transfer_p50(void *transfer, uint64_t events);
+double bench_transfer_server_share(void *transfer, uint64_t events);
 /* Figures of the last round. CPU seconds per million events (of all senders, or receivers). */
 double bench_transfer_cpu(void *transfer);
 double bench_transfer_sender_cpu(void *transfer);
 double bench_transfer_server_cpu(void *transfer);
 double bench_transfer_receiver_cpu(void *transfer);
+double bench_transfer_latency_p50(void *transfer);
+double bench_transfer_p90(void *transfer);
+double bench_transfer_p99(void *transfer);
+double bench_transfer_p999(void *transfer);
+double bench_transfer_max(void *transfer);
+
+typedef struct bench_transfer_row {
+    const char *name;
+    bench_transfer_opts opts;
+} bench_transfer_row;
+
+/* Fills c's entries with `fn` of each row, runs it and reports it. with: rate, senders, receivers, which all rows get
+ * from it. */
+void bench_transfer_run(bench_report *report, bench_case c, bench_fn fn, const bench_transfer_row *rows, unsigned count,
+                        const bench_transfer_opts *with);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -114,11 +115,17 @@ bench_worker_result bench_worker_result_take(const bench_worker *worker)
     return r;
 }
 
-void bench_worker_stop(bench_worker *worker)
+void bench_worker_stop(bench_worker *worker, bool given_up)
+{
+    fclose(worker->to);
+    if (given_up)
+        kill(worker->pid, SIGKILL);
+}
+
+void bench_worker_join(bench_worker *worker, bool given_up)
 {
     int status;
-    fclose(worker->to);
-    if (waitpid(worker->pid, &status, 0) != worker->pid || status != 0)
+    if (waitpid(worker->pid, &status, 0) != worker->pid || (status != 0 && !given_up))
         bench_die("a worker did not end well");
     fclose(worker->from);
 }

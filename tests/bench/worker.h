@@ -44,14 +44,16 @@ void bench_worker_await(const bench_worker *worker);
 void bench_worker_expect(const bench_worker *worker, const bench_round *round);
 /* A sender: begins; an open loop (rate) ends early when it is a second late. */
 void bench_worker_send(const bench_worker *worker, const bench_round *round);
-/* A receiver: waits for so many events in all, and holds what came against what was sent: a mismatch ends the program.
- */
+/* A receiver: waits for so many events in all, and holds what came against what was sent: what came twice, in another
+ * order, or from nowhere ends the program; what does not come for long makes for a smaller result. */
 void bench_worker_receive(const bench_worker *worker, uint64_t events);
 /* The answer to either. Blocks. */
 bench_worker_result bench_worker_result_take(const bench_worker *worker);
 
-/* Ends it; a receiver to which more came than was sent ends the program. */
-void bench_worker_stop(bench_worker *worker);
+/* Asks it to end; and waits until it has. A receiver to which more came than was sent ends the program, unless it was
+ * given up. */
+void bench_worker_stop(bench_worker *worker, bool given_up);
+void bench_worker_join(bench_worker *worker, bool given_up);
 
 /* CPU seconds, user and system, that a process has used. */
 double bench_cpu_s(pid_t pid);
