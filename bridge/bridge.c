@@ -344,6 +344,7 @@ static void primitives_init(weft_bridge *b, size_t intake_max_bytes)
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         weft__signal_init(signals[i]);
     weft__intake_init(&b->intake, b->node, 1, intake_max_bytes, &b->journal_signal);
+    weft__inbound_pool_init(&b->inbound_pool);
     weft__queue_init(&b->inbound, ITEMS_MAX, INBOUND_MAX_BYTES, &b->downlink_signal);
     weft__queue_init(&b->deliveries, ITEMS_MAX, DELIVERIES_MAX_BYTES, &b->deliver_signal);
     weft__queue_init(&b->control, ITEMS_MAX, CONTROL_MAX_BYTES, &b->link_signal);
@@ -581,6 +582,7 @@ void weft_bridge_destroy(weft_bridge *b)
     weft__queue_fini(&b->own_questions, node_release);
     weft__cursors_fini(&b->cursors);
     weft__queue_fini(&b->calls, call_release);
+    weft__inbound_pool_fini(&b->inbound_pool);
     if (b->journal != NULL)
         weft__journal_close(b->journal);
     weft__signal *signals[] = {&b->journal_signal, &b->sync_signal, &b->link_signal, &b->downlink_signal,

@@ -17,6 +17,7 @@
 #include "bridge/cursor.h"
 #include "bridge/denials.h"
 #include "bridge/downlink.h"
+#include "bridge/inbound.h"
 #include "bridge/intake.h"
 #include "bridge/journal.h"
 #include "bridge/ledger.h"
@@ -30,16 +31,6 @@
 #include "weft/tap.h"
 
 #include <stdatomic.h>
-
-/* A message as it came from the link. */
-typedef struct weft__inbound {
-    weft__node node;
-    bool retained;
-    bool known_before; /* came retained on the first connection */
-    size_t length;
-    uint8_t *payload; /* behind the topic in the same block */
-    char topic[];
-} weft__inbound;
 
 /* A message beside the events for the link thread to send. */
 typedef struct weft__control {
@@ -162,6 +153,7 @@ struct weft_bridge {
     weft__ledger ledger;
     weft__uplink *uplink;
     weft__queue inbound, deliveries, control, taps, acks, commands, calls;
+    weft__inbound_pool inbound_pool;
     weft__queue own_questions; /* of cursors, to this node itself */
     weft__cursors cursors;
 

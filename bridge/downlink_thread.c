@@ -13,34 +13,20 @@ enum { TICK_MS = 50, NOTICE_MS = 60000 };
 
 /* ---- the link's threads ---- */
 
-static weft__inbound *inbound_create(const char *topic, const uint8_t *payload, size_t length)
-{
-    size_t topic_bytes = strlen(topic) + 1;
-    weft__inbound *in = malloc(sizeof *in + topic_bytes + length);
-    if (in == NULL)
-        return NULL;
-    *in = (weft__inbound){.length = length, .node.bytes = sizeof *in + topic_bytes + length};
-    memcpy(in->topic, topic, topic_bytes);
-    in->payload = (uint8_t *)in->topic + topic_bytes;
-    if (length > 0)
-        memcpy(in->payload, payload, length);
-    return in;
-}
-
 void weft__bridge_on_message(void *bridge, const char *topic, const uint8_t *payload, size_t length, bool retained)
 {
     weft_bridge *b = bridge;
     weft__topic_parts parts;
     bool ours = weft__topic_parse(topic, &parts) == WEFT_OK, live = ours && parts.tree == WEFT__TREE_LIVE;
     bool command = b->sends && ours && parts.tree == WEFT__TREE_CMD;
-    weft__inbound *in = inbound_create(topic, payload, length);
+    weft__inbound *in = weft__inbound_create(&b->inbound_pool, topic, payload, length);
     if (in != NULL) {
         in->retained = retained;
         in->known_before = retained && atomic_load(&b->first_connection);
     }
     if (in == NULL || weft__queue_push(command ? &b->commands : &b->inbound, &in->node, false) != WEFT_OK) {
         atomic_fetch_add(&b->dropped_overflow, 1);
-        free(in);
+        weft__inbound_free(&b->inbound_pool, in);
         if (live) /* comes again with the next connection only, and says where streams begin */
             weft__bridge_on_down(b);
     }
@@ -279,11 +265,11 @@ void weft__bridge_commands_take(weft_bridge *b)
     weft__topic_parts parts;
     weft__node *next;
     for (weft__node *node = weft__queue_take(&b->commands, 0); node != NULL; node = next) {
-        const weft__inbound *in = (const weft__inbound *)node;
+        weft__inbound *in = (weft__inbound *)node;
         next = node->next;
         if (weft__topic_parse(in->topic, &parts) == WEFT_OK && strcmp(parts.sender, b->node) != 0)
             command_take(b, &parts, in);
-        free(node);
+        weft__inbound_free(&b->inbound_pool, in);
     }
 }
 
@@ -394,7 +380,7 @@ static weft_status inbound_read(weft_bridge *b, int64_t now)
         st = message_take(b, (const weft__inbound *)b->reading, now);
         parcel_send(b);
         if (st == WEFT_OK) {
-            free(b->reading);
+            weft__inbound_free(&b->inbound_pool, (weft__inbound *)b->reading);
             b->reading = next;
         }
     }
