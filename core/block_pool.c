@@ -4,6 +4,9 @@
  * thread gathers blocks of one owner, and pushes them together onto that owner's remote list, where the owner finds
  * them when its own lists are empty. Left to malloc, the two threads would meet at a lock for every block.
  *
+ * What has come back last is used first: most of it is still in the owner's cache. In the order in which blocks came
+ * back, all there are would pass through it in turn, however few are in use at a time.
+ *
  * Owns       the pools. One whose thread has ended is never freed, so that blocks may outlive their thread; a new
  *            thread adopts it.
  * Threads    a pool is its thread's own but for the fields marked otherwise.
@@ -46,6 +49,7 @@ typedef struct block {
     uint32_t owner_number; /* const after create */
     uint32_t bytes;        /* const after create; of the whole block; 0: malloc's */
     struct block *next;    /* while it is free; otherwise the user's memory begins here */
+    struct block *below;   /* while it is the first of `returned`: of those that came back earlier */
 } block;
 
 enum { HEADER_BYTES = offsetof(block, next) };
@@ -60,7 +64,7 @@ typedef struct chain {
 
 typedef struct pool {
     block *free[CLASSES];
-    block *returned;      /* taken off the remote list, not sorted by size yet */
+    block *returned;      /* taken off the remote list, not sorted by size yet, what came last on top */
     ptrdiff_t held_bytes; /* of free and returned */
     chain gathered[GATHER_OWNERS];
     uint32_t number;   /* const after create */
@@ -130,15 +134,37 @@ static void own_free(pool *p, block *b)
     list_push(p, b);
 }
 
-/* Called when the size that is wanted has run out: if it becomes too much, the other sizes go. */
+static block *returned_pop(pool *p)
+{
+    block *b = p->returned;
+    p->returned = b->next != NULL ? b->next : b->below;
+    if (b->next != NULL)
+        b->next->below = b->below;
+    return b;
+}
+
+static void returned_free(pool *p)
+{
+    while (p->returned != NULL) {
+        block *b = returned_pop(p);
+        p->held_bytes -= b->bytes;
+        free(b);
+    }
+}
+
+/* Called when the size that is wanted has run out: if it becomes too much, what was there goes. */
 static void remote_take(pool *p)
 {
     if (atomic_load_explicit(&p->remote, memory_order_relaxed) == NULL)
         return;
-    p->returned = atomic_exchange_explicit(&p->remote, NULL, memory_order_acquire);
+    block *first = atomic_exchange_explicit(&p->remote, NULL, memory_order_acquire);
     p->held_bytes += atomic_exchange_explicit(&p->remote_bytes, 0, memory_order_relaxed);
-    if (p->held_bytes > WEFT__BLOCKS_HELD_MAX_BYTES)
+    if (p->held_bytes > WEFT__BLOCKS_HELD_MAX_BYTES) {
         lists_free(p);
+        returned_free(p);
+    }
+    first->below = p->returned;
+    p->returned = first;
 }
 
 /* The block after the one in use is on its way from another core, where it was read and freed, all its lines at once:
@@ -154,12 +180,10 @@ static void fetch_early(block *next, uint32_t bytes)
 /* Sorts what has come back until there is a block of this size. */
 static bool returned_sort(pool *p, uint32_t bytes)
 {
-    if (p->returned == NULL)
-        remote_take(p);
+    remote_take(p);
     while (p->returned != NULL) {
-        block *b = p->returned;
-        p->returned = b->next;
-        fetch_early(b->next, bytes);
+        block *b = returned_pop(p);
+        fetch_early(p->returned, bytes);
         list_push(p, b);
         if (b->bytes == bytes)
             return true;
@@ -256,9 +280,7 @@ static void pool_leave(void *ended)
     thread_ends = true;
     gathered_give_back(p);
     lists_free(p);
-    p->held_bytes -= blocks_bytes(p->returned);
-    blocks_free(p->returned);
-    p->returned = NULL;
+    returned_free(p);
     atomic_store(&p->open, false);
     remote_drain(p);
     pthread_mutex_lock(&pools.lock);

@@ -184,6 +184,61 @@ static void blocks_freed_elsewhere_come_back(void)
     on_thread(return_run, NULL);
 }
 
+static void *newest_run(void *unused)
+{
+    (void)unused;
+    if (!pooled())
+        return NULL;
+    stack earlier = stack_create(64), later = stack_create(2);
+    stack_fill(&earlier);
+    stack_fill(&later);
+    on_thread(stack_free, &earlier);
+    CU_ASSERT_TRUE(stack_has(&earlier, weft__block_alloc(SIZE)));
+    on_thread(stack_free, &later);
+    for (size_t i = 0; i < later.count; i++)
+        CU_ASSERT_TRUE(stack_has(&later, weft__block_alloc(SIZE)));
+    for (size_t i = 1; i < earlier.count; i++)
+        CU_ASSERT_TRUE(stack_has(&earlier, weft__block_alloc(SIZE)));
+    CU_ASSERT_EQUAL(pooled_bytes(), 0);
+    stack_free(&earlier);
+    stack_free(&later);
+    free(earlier.blocks);
+    free(later.blocks);
+    return NULL;
+}
+
+/* It is still in the cache. */
+static void what_came_back_last_is_used_first(void)
+{
+    on_thread(newest_run, NULL);
+}
+
+static void *waves_run(void *unused)
+{
+    (void)unused;
+    enum { WAVES = 4 };
+    stack waves[WAVES];
+    void *taken[WAVES];
+    for (size_t i = 0; i < WAVES; i++) {
+        waves[i] = stack_create(BURST / 20);
+        stack_fill(&waves[i]);
+    }
+    for (size_t i = 0; i < WAVES; i++) {
+        on_thread(stack_free, &waves[i]);
+        taken[i] = weft__block_alloc(SIZE);
+        CU_ASSERT_TRUE(pooled_bytes() <= WEFT__BLOCKS_HELD_MAX_BYTES);
+        free(waves[i].blocks);
+    }
+    for (size_t i = 0; i < WAVES; i++)
+        weft__block_free(taken[i]);
+    return NULL;
+}
+
+static void waves_that_come_back_leave_no_more_than_the_bound(void)
+{
+    on_thread(waves_run, NULL);
+}
+
 static void *remote_bound_run(void *unused)
 {
     (void)unused;
@@ -390,8 +445,9 @@ static void no_block_is_ever_in_two_hands(void)
 
 SUITE(core_block_pool, CASE(blocks_of_every_size_are_whole_and_apart), CASE(a_freed_block_is_used_again),
       CASE(a_burst_leaves_no_more_than_the_bound), CASE(large_blocks_are_not_kept),
-      CASE(blocks_freed_elsewhere_come_back), CASE(a_burst_freed_elsewhere_leaves_no_more_than_the_bound),
-      CASE(sizes_that_are_not_wanted_make_room), CASE(a_flush_gives_back_what_was_gathered),
-      CASE(a_thread_that_ends_gives_back_what_it_gathered), CASE(blocks_outlive_their_thread),
-      CASE(a_new_thread_adopts_the_pool_of_an_ended_one), CASE(a_thread_without_its_pool_can_still_free),
-      CASE(no_block_is_ever_in_two_hands))
+      CASE(blocks_freed_elsewhere_come_back), CASE(what_came_back_last_is_used_first),
+      CASE(waves_that_come_back_leave_no_more_than_the_bound),
+      CASE(a_burst_freed_elsewhere_leaves_no_more_than_the_bound), CASE(sizes_that_are_not_wanted_make_room),
+      CASE(a_flush_gives_back_what_was_gathered), CASE(a_thread_that_ends_gives_back_what_it_gathered),
+      CASE(blocks_outlive_their_thread), CASE(a_new_thread_adopts_the_pool_of_an_ended_one),
+      CASE(a_thread_without_its_pool_can_still_free), CASE(no_block_is_ever_in_two_hands))
