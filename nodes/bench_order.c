@@ -49,7 +49,6 @@ static bench_stream *stream_of(bench_order *o, const weft_event *event, uint64_t
 
 static void hole_open(bench_order *o, bench_stream *s, uint64_t from, uint64_t to)
 {
-    o->gaps++;
     if (s->holes == NULL)
         s->holes = malloc(BENCH_HOLES_MAX * sizeof *s->holes);
     if (s->holes == NULL || s->hole_count == BENCH_HOLES_MAX) {

@@ -39,7 +39,6 @@ typedef struct bench_order {
     uint64_t healed;     /* came late, and flagged as replayed */
     uint64_t disordered; /* came late, and not flagged */
     uint64_t duplicates; /* came more than once */
-    uint64_t gaps;       /* jumps of a stream's numbers */
     uint64_t unchecked;  /* beyond the bounds above, or without memory: nothing is known of these */
     uint64_t forgotten;  /* missing numbers of holes beyond the bound */
 } bench_order;

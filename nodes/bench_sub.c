@@ -146,8 +146,7 @@ static void order_report(const job *j, bench_report *r)
     bench_report_count(r, "missing", "  missing", bench_order_missing(&j->order));
     bench_report_count(r, "duplicates", "  came twice", j->order.duplicates);
     bench_report_count(r, "disordered", "  out of order", j->order.disordered);
-    bench_report_count(r, "gaps", "  gaps, at first", j->order.gaps);
-    bench_report_count(r, "healed", "  healed", j->order.healed);
+    bench_report_count(r, "late", "  in later, marked", j->order.healed);
     if (j->order.unchecked > 0 || r->json)
         bench_report_count(r, "unchecked", "  beyond what is checked", j->order.unchecked);
 }
@@ -166,7 +165,9 @@ static bool report(const job *j, const weft_bridge_stats *stats, double cpu_s)
     bench_report_number(&r, "per_s", "rate", seconds > 0 ? (double)(count - 1) / seconds : 0, "events/s");
     bench_report_count(&r, "messages", "messages", stats->received_messages);
     order_report(j, &r);
-    bench_report_count(&r, "lost", "reported lost", atomic_load(&j->lost));
+    bench_report_count(&r, "gaps", "gaps noticed", stats->gaps);
+    bench_report_count(&r, "healed", "  events healed", stats->healed_events);
+    bench_report_count(&r, "lost", "  reported lost", atomic_load(&j->lost));
     bench_report_count(&r, "others", "events of no bench", j->others);
     bench_report_latency(&r, "latency", "latency", &j->latency_ns);
     if (remark != NULL)
@@ -231,8 +232,10 @@ const command bench_sub = {
     .details =
         "It says on standard error when it hears: start weft bench pub then. Latency is counted from the moment\n"
         "that an event was due, by a clock that all processes of a host share; of other hosts' events it is not\n"
-        "known. Missing is what did not come between the first and the last of a stream: late ones are asked for,\n"
-        "and count as healed. Exit status: 0 all came, also on Ctrl-C without --expect; 1 fewer, or some twice or\n"
+        "known. Missing is what did not come between the first and the last of a stream. What the bridge noticed and\n"
+        "asked the publisher for again is healed: in its place, or later and marked as replayed. Exit status: 0 all "
+        "came, also on Ctrl-C without --expect; 1 fewer, or "
+        "some twice or\n"
         "out of order; 2 usage; 3 no broker.",
     .options = rows,
     .run = run,

@@ -37,6 +37,17 @@ static void keeps_small_values_exactly(void)
     CU_ASSERT_DOUBLE_EQUAL(histogram_mean(&h), 31.5, 1e-9);
 }
 
+static void a_share_between_two_values_is_the_higher_one(void)
+{
+    static histogram h;
+    for (uint64_t value = 1; value <= 3; value++)
+        histogram_add(&h, value);
+    CU_ASSERT_EQUAL(histogram_quantile(&h, 0.33), 1);
+    CU_ASSERT_EQUAL(histogram_quantile(&h, 0.34), 2);
+    CU_ASSERT_EQUAL(histogram_quantile(&h, 0.5), 2);
+    CU_ASSERT_EQUAL(histogram_quantile(&h, 0.67), 3);
+}
+
 static void takes_every_power_of_two_and_its_neighbours(void)
 {
     for (unsigned bit = 0; bit < 64; bit++)
@@ -91,5 +102,5 @@ static void merging_is_adding_all(void)
 }
 
 SUITE(nodes_histogram, CASE(says_nothing_of_no_values), CASE(keeps_small_values_exactly),
-      CASE(takes_every_power_of_two_and_its_neighbours), CASE(quantiles_are_those_of_the_sorted_values),
-      CASE(merging_is_adding_all))
+      CASE(a_share_between_two_values_is_the_higher_one), CASE(takes_every_power_of_two_and_its_neighbours),
+      CASE(quantiles_are_those_of_the_sorted_values), CASE(merging_is_adding_all))
