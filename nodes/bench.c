@@ -180,6 +180,14 @@ void bench_bridge_close(bench_bridge *b)
     b->dispatcher = NULL;
 }
 
+void bench_say_denied(const broker_options *broker, const args *a, const char *node)
+{
+    fprintf(stderr,
+            "weft %s: the broker at %s does not let this user publish as %s; look at its ACL.\n"
+            "Rules of weft acl gen let a user publish as the node of its own name only.\n",
+            a->command->name, broker->url, node);
+}
+
 /* ---- afterwards ---- */
 
 /* Under a name of its own: nobody can forget himself. */

@@ -64,6 +64,8 @@ int bench_bridge_open(bench_bridge *b, const weft_bridge_opts *opts);
  * wrong. Returns the exit status. */
 int bench_bridge_wait(bench_bridge *b, int64_t timeout_ms);
 void bench_bridge_close(bench_bridge *b);
+/* Says that the broker's access rules keep a node from publishing. */
+void bench_say_denied(const broker_options *broker, const args *a, const char *node);
 
 /* Removes what ended nodes have left retained at the broker, as far as it lets us. */
 void bench_retained_clear(const args *a, const broker_options *broker, const char *const *nodes, size_t count);

@@ -19,7 +19,7 @@
 enum {
     NODES_MAX = 64,
     STEP_MS = 50,
-    INTERRUPTED_MS = 2000, /* after Ctrl-C for what is under way */
+    INTERRUPTED_MS = 2000, /* after Ctrl-C, or a denial, for what is under way */
     ASKED_QUIET_MS = 1000, /* nobody has asked for repeats for so long; beats come every 200 ms after a burst */
     ASKED_MAX_MS = 30000,
 };
@@ -242,12 +242,21 @@ static bool all_done(const job *j)
     return true;
 }
 
-static bool any_fenced(const job *j)
+/* The name of a node that the broker's rules keep from publishing; NULL if there is none. */
+static const char *denied_node(const job *j)
+{
+    for (size_t i = 0; i < j->node_count; i++)
+        if (atomic_load(&j->nodes[i].side.denied))
+            return j->nodes[i].side.node;
+    return NULL;
+}
+
+static bool is_hopeless(const job *j)
 {
     for (size_t i = 0; i < j->node_count; i++)
         if (atomic_load(&j->nodes[i].side.fenced))
             return true;
-    return false;
+    return denied_node(j) != NULL;
 }
 
 /* Of the count or of the time, whichever is nearer to its end. */
@@ -263,7 +272,7 @@ static double share_done(const job *j, uint64_t accepted)
 static void publish_until_done(job *j)
 {
     while (!all_done(j)) {
-        if (interrupt_wait(STEP_MS) || any_fenced(j))
+        if (interrupt_wait(STEP_MS) || is_hopeless(j))
             break;
         uint64_t accepted = accepted_by_all(j);
         progress_show(&j->progress, accepted, "events", share_done(j, accepted), deadline_now_ms());
@@ -290,9 +299,10 @@ static weft_status node_drain(job *j, bench_source *s, int64_t patience_ms)
             return st;
         figures f = figures_of(j);
         progress_show(&j->progress, f.acked, "acknowledged", (double)f.acked / (double)f.accepted, deadline_now_ms());
-        if (interrupt_seen() && patience_ms > INTERRUPTED_MS)
+        bool hurry = interrupt_seen() || is_hopeless(j);
+        if (hurry && patience_ms > INTERRUPTED_MS)
             return node_drain(j, s, INTERRUPTED_MS);
-        if (f.acked > acked && !interrupt_seen())
+        if (f.acked > acked && !hurry)
             deadline = deadline_in_ms(patience_ms);
         acked = f.acked;
     }
@@ -409,8 +419,11 @@ static int verdict(const job *j, const figures *f, bool all_acked)
     }
     if (all_acked)
         return EXIT_DONE;
-    fprintf(stderr, "weft bench pub: the broker at %s did not acknowledge %" PRIu64 " event(s).\n", j->broker.url,
-            f->pending);
+    if (denied_node(j) != NULL)
+        bench_say_denied(&j->broker, j->args, denied_node(j));
+    else
+        fprintf(stderr, "weft bench pub: the broker at %s did not acknowledge %" PRIu64 " event(s).\n", j->broker.url,
+                f->pending);
     return EXIT_JOB_FAILED;
 }
 

@@ -158,6 +158,12 @@ static int64_t due_await(const job *j, const bench_schedule *s, int64_t end_ns)
     return due < end_ns && !interrupt_seen() ? due : -1;
 }
 
+/* The broker's rules deny something: no question will be answered. */
+static bool is_hopeless(const job *j)
+{
+    return j->unanswered > 0 && (atomic_load(&j->asker.denied) || atomic_load(&j->responder.denied));
+}
+
 static int ask_all(job *j)
 {
     progress bar;
@@ -176,13 +182,29 @@ static int ask_all(job *j)
     double cpu_s = bench_cpu_s();
     (void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
     progress_begin(&bar, bench_progress_out(j->args), deadline_now_ms());
-    while (status == EXIT_DONE && j->asked < j->count && (due = due_await(j, &schedule, end_ns)) >= 0) {
+    while (status == EXIT_DONE && !is_hopeless(j) && j->asked < j->count &&
+           (due = due_await(j, &schedule, end_ns)) >= 0) {
         status = ask(j, &question, due);
         progress_show(&bar, j->asked, "questions", share_done(j, schedule.start_ns), deadline_now_ms());
     }
     progress_end(&bar);
     j->cpu_s = bench_cpu_s() - cpu_s;
     return status;
+}
+
+static int verdict(const job *j)
+{
+    const bench_bridge *sides[] = {&j->asker, &j->responder};
+    if (j->unanswered == 0)
+        return EXIT_DONE;
+    for (size_t i = 0; i < 2; i++)
+        if (atomic_load(&sides[i]->denied)) {
+            bench_say_denied(&j->broker, j->args, sides[i]->node);
+            return EXIT_JOB_FAILED;
+        }
+    fprintf(stderr, "weft bench rtt: %" PRIu64 " of %" PRIu64 " questions were not answered in time%s\n", j->unanswered,
+            j->asked, j->to != NULL ? "; does weft bench rtt --respond run there, in this fabric?" : ".");
+    return EXIT_JOB_FAILED;
 }
 
 static int report(const job *j)
@@ -198,13 +220,7 @@ static int report(const job *j)
     bench_report_number(&r, "cpu_us_per_request", "CPU of this process, each",
                         j->asked > 0 ? j->cpu_s * 1e6 / (double)j->asked : 0, "µs");
     bench_report_flag(&r, "interrupted", interrupt_seen());
-    if (!bench_report_end(&r))
-        return EXIT_JOB_FAILED;
-    if (j->unanswered == 0)
-        return EXIT_DONE;
-    fprintf(stderr, "weft bench rtt: %" PRIu64 " of %" PRIu64 " questions were not answered in time%s\n", j->unanswered,
-            j->asked, j->to != NULL ? "; does weft bench rtt --respond run there, in this fabric?" : ".");
-    return EXIT_JOB_FAILED;
+    return bench_report_end(&r) ? verdict(j) : EXIT_JOB_FAILED;
 }
 
 /* ---- frame ---- */

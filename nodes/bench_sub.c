@@ -215,9 +215,11 @@ static int run(const args *a)
         return EXIT_JOB_FAILED;
     double cpu_s = bench_cpu_s();
     int status = listen(&j);
-    if (status == EXIT_DONE)
-        weft_bridge_get_stats(j.side.bridge, &stats);
     cpu_s = bench_cpu_s() - cpu_s;
+    if (status == EXIT_DONE) {
+        (void)weft_bridge_stop(j.side.bridge, 0); /* its figures are up to date then */
+        weft_bridge_get_stats(j.side.bridge, &stats);
+    }
     bench_bridge_close(&j.side);
     if (status == EXIT_DONE)
         status = report(&j, &stats, cpu_s) ? verdict(&j) : EXIT_JOB_FAILED;

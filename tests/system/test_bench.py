@@ -45,6 +45,15 @@ class WithoutBroker(Bench):
         for verb in "pub", "sub", "rtt":
             self.expect(self.bench(verb, "--timeout", "1"), 3, f"weft bench {verb}: cannot reach", self.fabric.url)
 
+    def test_a_broker_that_denies_is_named_before_time_is_up(self):
+        with open(self.fabric.path("acl"), "w", encoding="utf-8") as file:
+            file.write("topic read weft/#\n")
+        os.chmod(self.fabric.path("acl"), 0o600)
+        self.fabric.start_broker(f"allow_anonymous true\nacl_file {self.fabric.path('acl')}\n")
+        run = self.bench("pub", "--node", "host-a", "--count", "100", "--no-journal", "--timeout", "600", "--json")
+        self.expect(run, 1, "as host-a", "ACL")
+        self.assertEqual(json.loads(run.stdout)["acknowledged"], 0)
+
     def test_local_needs_none(self):
         result = self.result("local", "--duration", "0.01")
         for part in "unheard", "inline", "inline_8", "queued", "encode", "decode", "json":
