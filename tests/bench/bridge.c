@@ -10,10 +10,16 @@ static const bench_figure costs[] = {{"CPU of all processes", "s/million", bench
                                      {"CPU of the subscriber", "s/million", bench_transfer_receiver_cpu},
                                      {0}};
 
+enum { BY_HAND_BYTES = 16384 };
+
 static const bench_transfer_row rows[] = {
     {"1 publisher, 1 subscriber", {.carrier = &bench_carry_weft}},
     {"MQTT, one event a message", {.carrier = &bench_carry_mqtt, .slower = 20}},
     {"Paho, one event a message", {.carrier = &bench_carry_paho, .slower = 40}},
+    {"JetStream in files", {.carrier = &bench_carry_jetstream, .slower = 10}},
+    {"Redis Streams, appendonly", {.carrier = &bench_carry_redis, .slower = 10}},
+    {"JetStream, 16 KB by hand", {.carrier = &bench_carry_jetstream, .parcel_bytes = BY_HAND_BYTES}},
+    {"Redis Streams, 16 KB by hand", {.carrier = &bench_carry_redis, .parcel_bytes = BY_HAND_BYTES}},
 };
 
 void bench_bridge(bench_report *report)

@@ -20,6 +20,8 @@ static void few_run(bench_report *report)
         {"1 publisher, 4 subscribers", {.carrier = &bench_carry_weft}},
         {"MQTT, one event a message", {.carrier = &bench_carry_mqtt, .slower = 40}},
         {"Paho, one event a message", {.carrier = &bench_carry_paho, .slower = 80}},
+        {"JetStream in files", {.carrier = &bench_carry_jetstream, .slower = 20}},
+        {"Redis Streams, appendonly", {.carrier = &bench_carry_redis, .slower = 20}},
     };
     bench_case c = {.group = "fanout", .unit = "events/s", .events = 1000000, .rounds = 5, .also = costs};
     bench_transfer_run(report, c, bench_transfer_rate, rows, sizeof rows / sizeof *rows,
@@ -33,6 +35,8 @@ static void many_run(bench_report *report)
         {"10,000 events/s to 32 subscribers", {.carrier = &bench_carry_weft}},
         {"MQTT, one event a message", {.carrier = &bench_carry_mqtt}},
         {"Paho, one event a message", {.carrier = &bench_carry_paho}},
+        {"JetStream in files", {.carrier = &bench_carry_jetstream}},
+        {"Redis Streams, appendonly", {.carrier = &bench_carry_redis}},
     };
     bench_case c = {.group = "fanout",
                     .figure = "broker's CPU",

@@ -17,6 +17,8 @@ static void rate_run(bench_report *report, uint64_t rate, const char *name)
         {name, {.carrier = &bench_carry_weft}},
         {"MQTT, one event a message", {.carrier = &bench_carry_mqtt}},
         {"Paho, one event a message", {.carrier = &bench_carry_paho}},
+        {"JetStream in files", {.carrier = &bench_carry_jetstream}},
+        {"Redis Streams, appendonly", {.carrier = &bench_carry_redis}},
     };
     bench_case c = {.group = "latency",
                     .unit = "us",

@@ -1,16 +1,25 @@
-/* tests/bench/server.c: directories on a disk, and Mosquitto. */
+/* tests/bench/server.c: directories on a disk, programs as servers, and Mosquitto. */
 #include "bench/server.h"
 
 #include "bench/bench.h"
 #include "support/broker.h"
 
+#include <arpa/inet.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#define START_WAIT_NS INT64_C(15000000000)
 
 static const char *dir_root(void)
 {
@@ -52,16 +61,70 @@ const char *bench_dir_file_system(void)
     return "unknown";
 }
 
-bool bench_program_present(const char *program)
+static bool program_find(const char *program, char path[PATH_MAX])
 {
-    char places[4096], path[PATH_MAX];
+    char places[4096];
     const char *list = getenv("PATH");
     snprintf(places, sizeof places, "%s:/usr/sbin:/usr/local/sbin", list != NULL ? list : "");
     char *rest = places;
     for (char *place = strsep(&rest, ":"); place != NULL; place = strsep(&rest, ":"))
-        if (snprintf(path, sizeof path, "%s/%s", place, program) < PATH_MAX && access(path, X_OK) == 0)
+        if (snprintf(path, PATH_MAX, "%s/%s", place, program) < PATH_MAX && access(path, X_OK) == 0)
             return true;
     return false;
+}
+
+bool bench_program_present(const char *program)
+{
+    char path[PATH_MAX];
+    return program_find(program, path);
+}
+
+/* ---- a program with options ---- */
+
+void bench_server_prepare(bench_server *server, uint16_t *ret_port)
+{
+    bench_dir_make(server->dir);
+    *ret_port = broker_free_port();
+    if (*ret_port == 0)
+        bench_die("no free port");
+}
+
+static bool accepts(uint16_t port)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    bool accepted = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    if (fd >= 0)
+        close(fd);
+    return accepted;
+}
+
+void bench_server_spawn(bench_server *server, char *const argv[], uint16_t port)
+{
+    char path[PATH_MAX], log_path[PATH_MAX];
+    snprintf(log_path, sizeof log_path, "%s/log", server->dir);
+    int log = program_find(argv[0], path) ? open(log_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
+    if (log < 0 || (server->pid = fork()) < 0)
+        bench_die("a server cannot be started");
+    if (server->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        dup2(log, STDOUT_FILENO);
+        dup2(log, STDERR_FILENO);
+        execv(path, argv);
+        _exit(127);
+    }
+    close(log);
+    for (int64_t end = bench_now_ns() + START_WAIT_NS; !accepts(port); (void)poll(NULL, 0, 2))
+        if (waitpid(server->pid, NULL, WNOHANG) != 0 || bench_now_ns() > end)
+            bench_die("a server does not start");
+}
+
+void bench_server_end(bench_server *server)
+{
+    kill(server->pid, SIGKILL);
+    waitpid(server->pid, NULL, 0);
+    bench_dir_remove(server->dir);
 }
 
 /* ---- Mosquitto ---- */
