@@ -64,7 +64,7 @@ static void *sender_open(const bench_sender_opts *opts)
 {
     redis_end *end = end_open(opts->address);
     end->parcel = bench_parcel_create(opts->load, opts->index, opts->parcel_bytes);
-    end->entries_max = opts->parcel_bytes != 0 ? "0010000" : "1000000";
+    end->entries_max = opts->parcel_bytes != 0 ? "10000" : "1000000";
     return end;
 }
 
@@ -102,7 +102,7 @@ static void add_append(redis_end *end)
     if (end->under_way >= PIPELINE)
         replies_await(end, PIPELINE / 2);
     const char *words[] = {"XADD", "bench", "MAXLEN", "~", end->entries_max, "*", "e", (const char *)parcel};
-    size_t lengths[] = {4, 5, 6, 1, 7, 1, 1, bytes};
+    size_t lengths[] = {4, 5, 6, 1, strlen(end->entries_max), 1, 1, bytes};
     if (redisAppendCommandArgv(end->redis, 8, words, lengths) != REDIS_OK)
         bench_die(end->redis->errstr);
     end->under_way++;
