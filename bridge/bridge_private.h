@@ -185,6 +185,7 @@ struct weft_bridge {
     int64_t ticked_ms;
     weft__node *reading; /* taken from inbound, and not read yet */
     weft__packer packer; /* what the message that is read gives for delivery */
+    bool deliverer_slow; /* it was waited for in vain, and has not caught up since */
 
     /* deliver thread */
     weft__node *delivering; /* taken, and not handed on yet */

@@ -95,7 +95,7 @@ static bool parcel_hand_on(weft_bridge *b, weft__parcel *parcel)
 
 int64_t weft__deliver_turn(weft_bridge *b)
 {
-    enum { AT_ONCE = 16, IDLE_MS = 1000, NO_MEMORY_MS = 10 };
+    enum { AT_ONCE = 8, IDLE_MS = 1000, NO_MEMORY_MS = 10 };
     bool stopping = atomic_load(&b->deliver_stopping);
     if (b->delivering == NULL)
         b->delivering = weft__queue_take(&b->deliveries, AT_ONCE);

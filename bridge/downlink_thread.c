@@ -9,7 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_MS = 50, NOTICE_MS = 60000 };
+enum {
+    TICK_MS = 50,
+    NOTICE_MS = 60000,
+    AHEAD_BYTES = 512 * 1024, /* of events that are read and not delivered: beyond that they leave the caches … */
+    AHEAD_MS = 10,            /* … but who does not catch up in this time has slow handlers, not a late thread */
+};
 
 /* ---- the link's threads ---- */
 
@@ -371,12 +376,20 @@ static void link_follow(weft_bridge *b)
     }
 }
 
+/* Lets the deliver thread catch up: what waits takes a quarter of the memory as long as it has not been read. */
+static void deliverer_await(weft_bridge *b)
+{
+    int64_t patience_ms = b->deliverer_slow || b->env.driven ? 0 : AHEAD_MS;
+    b->deliverer_slow = !weft__queue_await(&b->deliveries, AHEAD_BYTES, patience_ms);
+}
+
 /* Returns OK, or NO_MEMORY: the rest is still to be read. */
 static weft_status inbound_read(weft_bridge *b, int64_t now)
 {
     weft_status st = WEFT_OK;
     while (b->reading != NULL && st == WEFT_OK) {
         weft__node *next = b->reading->next;
+        deliverer_await(b);
         st = message_take(b, (const weft__inbound *)b->reading, now);
         parcel_send(b);
         if (st == WEFT_OK) {

@@ -68,7 +68,7 @@ void weft__queue_init(weft__queue *queue, size_t max_count, size_t max_bytes, we
     *queue = (weft__queue){.max_count = max_count, .max_bytes = max_bytes, .signal = signal};
     queue->tail = &queue->head;
     pthread_mutex_init(&queue->mutex, NULL);
-    pthread_cond_init(&queue->room, NULL);
+    weft__cond_init(&queue->room);
 }
 
 void weft__queue_fini(weft__queue *queue, void (*release)(weft__node *))
@@ -132,6 +132,20 @@ size_t weft__queue_count(weft__queue *queue)
     size_t count = queue->count;
     pthread_mutex_unlock(&queue->mutex);
     return count;
+}
+
+bool weft__queue_await(weft__queue *queue, size_t bytes, int64_t timeout_ms)
+{
+    int64_t deadline = 0;
+    pthread_mutex_lock(&queue->mutex);
+    bool in_time = timeout_ms > 0;
+    while (!queue->closed && queue->bytes > bytes && in_time) {
+        deadline = deadline != 0 ? deadline : weft__mono_ns() + timeout_ms * 1000000;
+        in_time = weft__cond_wait_until(&queue->room, &queue->mutex, deadline);
+    }
+    bool below = queue->closed || queue->bytes <= bytes;
+    pthread_mutex_unlock(&queue->mutex);
+    return below;
 }
 
 void weft__queue_close(weft__queue *queue)

@@ -59,6 +59,8 @@ weft_status weft__queue_push(weft__queue *queue, weft__node *item, bool wait);
 /* Takes everything (linked by next) or at most max items when max > 0; NULL if empty. */
 weft__node *weft__queue_take(weft__queue *queue, size_t max);
 size_t weft__queue_count(weft__queue *queue);
+/* Waits until no more than so many bytes are queued, or it is closed: true. False after timeout_ms. */
+bool weft__queue_await(weft__queue *queue, size_t bytes, int64_t timeout_ms);
 /* Refuses further pushes and frees waiting ones. */
 void weft__queue_close(weft__queue *queue);
 
