@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum {
@@ -28,6 +29,7 @@ enum {
     SESSION_EXPIRY_S = 300,
     HOLD_MS = 2000,
     STREAMS_CARRIED_MAX = 4096,
+    TIMER_SLACK_NS = 5000,
 };
 
 static const char *const notice_names[] = {
@@ -349,7 +351,7 @@ static void primitives_init(weft_bridge *b, size_t intake_max_bytes)
     weft__queue_init(&b->deliveries, ITEMS_MAX, DELIVERIES_MAX_BYTES, &b->deliver_signal);
     weft__queue_init(&b->control, ITEMS_MAX, CONTROL_MAX_BYTES, &b->link_signal);
     weft__queue_init(&b->taps, TAPS_MAX, TAPS_MAX_BYTES, &b->link_signal);
-    weft__queue_init(&b->acks, 2 * ITEMS_MAX, SIZE_MAX, &b->link_signal);
+    weft__queue_init(&b->acks, 2 * ITEMS_MAX, SIZE_MAX, NULL);
     weft__queue_init(&b->commands, COMMANDS_MAX, COMMANDS_MAX_BYTES, &b->journal_signal);
     weft__queue_init(&b->own_questions, COMMANDS_MAX, SIZE_MAX, &b->journal_signal);
     weft__cursors_init(&b->cursors);
@@ -362,6 +364,7 @@ static void *agent_run(void *user)
 {
     weft__agent *agent = user;
     int64_t wait_ms;
+    (void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
     while ((wait_ms = agent->turn(agent->bridge)) >= 0)
         weft__signal_wait(agent->signal, wait_ms);
     return NULL;

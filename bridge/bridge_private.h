@@ -23,10 +23,12 @@
 #include "bridge/ledger.h"
 #include "bridge/link.h"
 #include "bridge/node_state.h"
+#include "bridge/pace.h"
 #include "bridge/parcel.h"
 #include "bridge/replay_desk.h"
 #include "bridge/topic_map.h"
 #include "bridge/uplink.h"
+#include "bridge/window.h"
 #include "weft/bridge.h"
 #include "weft/tap.h"
 
@@ -46,6 +48,7 @@ typedef struct weft__ack {
     weft__node node;
     int token;
     weft_status status;
+    int64_t at_ns; /* monotonic */
 } weft__ack;
 
 /* A question of one of this node's own cursors. */
@@ -162,6 +165,7 @@ struct weft_bridge {
     pthread_mutex_t journal_mutex;
     weft__stream_end ends[WEFT_TOPIC_MAX]; /* of what has left the intake */
     weft__unwritten unwritten;
+    weft__pace pace;
     bool journal_damaged;   /* found while reading: opened anew before anything else */
     int64_t reopen_ms;      /* not before */
     uint32_t topics_spared; /* while the journal fails or is low: still taken */
@@ -198,6 +202,7 @@ struct weft_bridge {
         int64_t retry_ms;
         uint32_t subscribed;
         weft__link_limits limits;
+        weft__window window;
         size_t control_in_flight;
         struct {
             int token;
@@ -227,6 +232,8 @@ struct weft_bridge {
     atomic_bool downlink_up;                 /* there is a connection */
     atomic_bool own_live_wrong;              /* what is retained under our name is not our birth */
     atomic_bool link_down;                   /* set by the link's callbacks */
+    atomic_size_t acks_wake_at;              /* so many acknowledgements are worth waking the link thread for */
+    atomic_uint drainers;                    /* that wait for acknowledgements */
     atomic_bool first_connection;            /* the present connection is the first of this life */
     atomic_bool deliver_stopping, downlink_stopping;
     atomic_bool deliver_dropping; /* the time for handlers is up */

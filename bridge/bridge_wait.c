@@ -85,8 +85,11 @@ weft_status weft_bridge_drain(weft_bridge *b, uint32_t timeout_ms)
     uint64_t target = weft__intake_receipt(&b->intake);
     pthread_mutex_lock(&b->mutex);
     weft_status st = wait_locked(b, is_written, target, deadline, true);
+    atomic_fetch_add(&b->drainers, 1);
+    weft__signal_raise(&b->link_signal);
     if (st == WEFT_OK)
         st = wait_locked(b, is_acknowledged, (uint64_t)b->written_row, deadline, true);
+    atomic_fetch_sub(&b->drainers, 1);
     pthread_mutex_unlock(&b->mutex);
     return st;
 }

@@ -44,11 +44,14 @@ void weft__bridge_on_acked(void *bridge, int token, weft_status status)
     if (ack != NULL) {
         ack->token = token;
         ack->status = status;
+        ack->at_ns = weft_clock_mono_ns(b->clock);
     }
     /* Without it the message would stay in flight for ever: start over with the connection instead. */
     if (ack == NULL || weft__queue_push(&b->acks, &ack->node, false) != WEFT_OK) {
         free(ack);
         weft__bridge_on_down(b);
+    } else if (status != WEFT_OK || weft__queue_count(&b->acks) >= atomic_load(&b->acks_wake_at)) {
+        weft__signal_raise(&b->link_signal);
     }
 }
 

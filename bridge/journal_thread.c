@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     IDLE_MS = 200,
@@ -128,9 +129,11 @@ static void written_note(weft_bridge *b, uint64_t receipt, int64_t row)
     b->written_receipt = receipt;
     if (row > 0)
         b->written_row = row;
+    bool waited_for = b->flush_waiters > 0;
     pthread_cond_broadcast(&b->changed);
     pthread_mutex_unlock(&b->mutex);
-    weft__signal_raise(&b->sync_signal);
+    if (waited_for) /* else it comes when it is time */
+        weft__signal_raise(&b->sync_signal);
     weft__signal_raise(&b->link_signal);
     if (b->opts.on_written != NULL)
         b->opts.on_written(receipt, b->opts.user);
@@ -228,11 +231,28 @@ static void unwritten_give_up(weft_bridge *b)
     unwritten_clear(b);
 }
 
+/* At a high rate, lets events gather. */
+static void arrivals_await(weft_bridge *b)
+{
+    int64_t now_ns = weft_clock_mono_ns(b->clock), next_ns = weft__pace_next_ns(&b->pace, now_ns);
+    if (next_ns <= now_ns || b->env.driven)
+        return;
+    struct timespec rest = {.tv_nsec = (long)(next_ns - now_ns)};
+    (void)nanosleep(&rest, NULL);
+}
+
+static void commit_take(weft_bridge *b)
+{
+    b->unwritten.commit = weft__intake_take(&b->intake);
+    if (b->unwritten.commit != NULL)
+        weft__pace_taken(&b->pace, b->unwritten.commit->events, weft_clock_mono_ns(b->clock));
+}
+
 /* Writes what waits. Returns whether there may be more. */
 static bool intake_write(weft_bridge *b, int64_t now)
 {
     if (b->unwritten.commit == NULL)
-        b->unwritten.commit = weft__intake_take(&b->intake);
+        commit_take(b);
     if (b->unwritten.commit == NULL)
         return false;
     if (now >= b->unwritten.retry_ms && journal_is_ready(b, now))
@@ -264,6 +284,7 @@ int64_t weft__journal_turn(weft_bridge *b)
         journal_finish(b, now);
         return -1;
     }
+    arrivals_await(b);
     bool more = intake_write(b, now), ready = journal_is_ready(b, now);
     if (ready)
         reserve_restore(b, now);

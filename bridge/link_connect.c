@@ -160,6 +160,8 @@ static weft_status connect_steps(weft_bridge *b, const char **reason)
     if (st != WEFT_OK)
         return st;
     atomic_store(&b->payload_max, weft__link_payload_limit(b));
+    uint32_t window = b->wire.limits.receive_maximum;
+    weft__window_begin(&b->wire.window, window < WEFT__WINDOW_MAX ? window : WEFT__WINDOW_MAX);
     b->wire.subscribed = b->wire.waiting = 0;
     b->wire.subscribe_again_ms = 0;
     b->wire.control_in_flight = 0;

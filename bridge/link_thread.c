@@ -94,6 +94,7 @@ static void acks_take(weft_bridge *b)
     for (; node != NULL; node = next) {
         next = node->next;
         const weft__ack *ack = (const weft__ack *)node;
+        weft__window_acked(&b->wire.window, ack->token, ack->at_ns);
         if (!control_settle(b, ack) && b->uplink != NULL)
             event_settle(b, ack);
         free(node);
@@ -109,15 +110,10 @@ static void acks_take(weft_bridge *b)
     pthread_mutex_unlock(&b->mutex);
 }
 
-static size_t window_size(const weft_bridge *b)
-{
-    return b->wire.limits.receive_maximum < WEFT__WINDOW_MAX ? b->wire.limits.receive_maximum : WEFT__WINDOW_MAX;
-}
-
 static bool window_open(const weft_bridge *b)
 {
     size_t events = b->uplink != NULL ? weft__uplink_in_flight(b->uplink) : 0;
-    return events + b->wire.control_in_flight < window_size(b);
+    return events + b->wire.control_in_flight < b->wire.window.size;
 }
 
 /* Returns false when the connection has failed. */
@@ -130,9 +126,10 @@ static bool control_send_one(weft_bridge *b, weft__control *message)
     }
     weft_status st = b->link_ops->publish(b->link, message->topic, message->payload, message->length, message->qos,
                                           message->retain, &token);
-    if (st == WEFT_OK && message->qos > 0)
+    if (st == WEFT_OK && message->qos > 0) {
+        weft__window_sent(&b->wire.window, token, weft_clock_mono_ns(b->clock));
         weft__link_control_note(b, token, message->topic);
-    else if (st != WEFT_OK)
+    } else if (st != WEFT_OK)
         atomic_fetch_add(&b->control_dropped, 1);
     return st != WEFT_UNREACHABLE;
 }
@@ -141,7 +138,7 @@ static bool control_send(weft_bridge *b)
 {
     bool good = true;
     for (int sent = 0;
-         good && sent < CONTROL_A_ROUND && window_open(b) && b->wire.control_in_flight < (window_size(b) + 1) / 2;
+         good && sent < CONTROL_A_ROUND && window_open(b) && b->wire.control_in_flight < (b->wire.window.size + 1) / 2;
          sent++) {
         weft__node *node = weft__queue_take(&b->control, 1);
         if (node == NULL)
@@ -194,6 +191,7 @@ static bool event_send_one(weft_bridge *b)
             atomic_store(&b->link_down, true);
         return st == WEFT_TOO_LARGE;
     }
+    weft__window_sent(&b->wire.window, token, weft_clock_mono_ns(b->clock));
     weft__uplink_sent(b->uplink, &message, token);
     weft__bridge_step(b, WEFT__STEP_SENT);
     if (!b->wire.beat_due) {
@@ -318,11 +316,35 @@ static void round_run(weft_bridge *b)
         atomic_store(&b->link_down, true);
     else
         events_send(b);
+    if (!window_open(b))
+        weft__window_full(&b->wire.window);
     if (!atomic_load(&b->link_down) && !taps_send(b))
         atomic_store(&b->link_down, true);
     if (b->uplink != NULL)
         too_large_tell(b);
     beat_send(b);
+}
+
+/* While nothing waits for room in the window, acknowledgements may gather until there is something to send. */
+static size_t acks_worth_waking(const weft_bridge *b)
+{
+    if (!b->wire.up)
+        return SIZE_MAX;
+    if (b->wire.control_in_flight > 0 || atomic_load(&b->drainers) > 0)
+        return 1;
+    if (b->uplink == NULL)
+        return SIZE_MAX;
+    if (!window_open(b))
+        return (b->wire.window.size + 3) / 4;
+    return weft__uplink_is_spilled(b->uplink) ? 1 : SIZE_MAX;
+}
+
+static void acks_await(weft_bridge *b)
+{
+    size_t wake_at = acks_worth_waking(b);
+    atomic_store(&b->acks_wake_at, wake_at);
+    if (weft__queue_count(&b->acks) >= wake_at)
+        weft__signal_raise(&b->link_signal);
 }
 
 int64_t weft__link_turn(weft_bridge *b)
@@ -332,7 +354,9 @@ int64_t weft__link_turn(weft_bridge *b)
     pthread_mutex_unlock(&b->mutex);
     if (stopping)
         return leave(b);
-    if (!fenced)
+    if (!fenced) {
         round_run(b);
+        acks_await(b);
+    }
     return fenced ? ROUND_MS : round_wait_ms(b);
 }

@@ -173,6 +173,14 @@ bool weft__uplink_wants_refill(weft__uplink *u, int64_t *ret_after_id)
     return wants;
 }
 
+bool weft__uplink_is_spilled(weft__uplink *u)
+{
+    pthread_mutex_lock(&u->mutex);
+    bool spilled = u->spilled;
+    pthread_mutex_unlock(&u->mutex);
+    return spilled;
+}
+
 weft_status weft__uplink_refill(weft__uplink *u, const weft__journal_row *source, bool again)
 {
     weft_status st = WEFT_OK;

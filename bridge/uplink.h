@@ -24,6 +24,8 @@ void weft__uplink_destroy(weft__uplink *u);
 void weft__uplink_push(weft__uplink *u, weft__journal_row *rows, size_t count);
 /* Whether rows wait in the journal and there is room for them; those with an id above *ret_after_id come next. */
 bool weft__uplink_wants_refill(weft__uplink *u, int64_t *ret_after_id);
+/* Whether the journal holds rows that are to be sent and are not here. */
+bool weft__uplink_is_spilled(weft__uplink *u);
 /* Adds a row read back from the journal (bytes are copied); `again`: it may have been sent before, by an earlier life.
  * Returns OK, or FULL (not added: the bound is reached). */
 weft_status weft__uplink_refill(weft__uplink *u, const weft__journal_row *row, bool again);
