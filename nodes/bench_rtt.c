@@ -176,6 +176,8 @@ static int ask_all(job *j)
                            .attributes = attributes,
                            .attribute_count = j->pad[0] != '\0' ? 2 : 1,
                            .custom = {.event_type = "bench_ask", .source = "bench"}};
+    bench_say(j->args, "asks %s in the fabric %s at %s as %s; what the broker retains of it is cleared at the end.", to,
+              j->broker.fabric, j->broker.url, j->asker.node);
     bench_schedule schedule = {.start_ns = bench_now_ns(), .per_second = j->rate};
     int64_t due, end_ns = j->duration_ms >= 0 ? schedule.start_ns + j->duration_ms * 1000000 : INT64_MAX;
     int status = EXIT_DONE;

@@ -41,6 +41,19 @@ static void the_host_has_a_name(void)
     CU_ASSERT_TRUE(strlen(name) > 0);
 }
 
+static void a_process_of_seconds_is_named_after_its_user_or_host(void)
+{
+    char name[WEFT_NAME_MAX_BYTES + 1], tail[64];
+    (void)snprintf(tail, sizeof tail, ".cli.%ld", (long)getpid());
+    places_process_name("ops", "cli", name);
+    CU_ASSERT_STRING_EQUAL(name, "ops");
+    places_process_name("No Name", "cli", name);
+    CU_ASSERT_PTR_NOT_NULL(strstr(name, tail));
+    places_process_name(NULL, "cli", name);
+    CU_ASSERT_PTR_NOT_NULL(strstr(name, tail));
+    CU_ASSERT(weft_name_valid(name));
+}
+
 static void sockets_live_in_the_runtime_directory(void)
 {
     char path[PATH_MAX];
@@ -93,5 +106,6 @@ static void directories_are_made_with_their_parents(void)
 }
 
 SUITE(nodes_places, CASE(names_are_made_valid), CASE(long_names_are_cut), CASE(the_host_has_a_name),
-      CASE(sockets_live_in_the_runtime_directory), CASE(journals_live_in_the_state_directory),
-      CASE(a_path_that_is_too_long_is_refused), CASE(directories_are_made_with_their_parents))
+      CASE(a_process_of_seconds_is_named_after_its_user_or_host), CASE(sockets_live_in_the_runtime_directory),
+      CASE(journals_live_in_the_state_directory), CASE(a_path_that_is_too_long_is_refused),
+      CASE(directories_are_made_with_their_parents))
