@@ -2,8 +2,9 @@
  *
  * Owns       the file, and what must survive: rows, marks, epochs, how far each stream is assigned and acknowledged.
  * Leaves     what is in a message to the codec, when to sync, checkpoint and trim to the bridge.
- * Threads    the journal thread; sync and checkpoint any (journal_sync.c). Locks: checkpoint_lock, then write_lock.
- * Invariant  totals in memory are those of the committed rows, but for acknowledgements, which may be ahead.
+ * Threads    the journal thread; sync and checkpoint any (journal_sync.c). Locks: sync_lock, checkpoint_lock,
+ * write_lock. Invariant  totals in memory are those of the committed rows, but for acknowledgements, which may be
+ * ahead.
  */
 #include "bridge/journal.h"
 
@@ -40,6 +41,7 @@ static void journal_free(weft__journal *j)
 {
     if (j->lock >= 0)
         j->disk->unlock(j->disk->user, j->lock);
+    (void)pthread_mutex_destroy(&j->sync_lock);
     (void)pthread_mutex_destroy(&j->checkpoint_lock);
     (void)pthread_mutex_destroy(&j->write_lock);
     free(j->streams);
@@ -58,6 +60,7 @@ weft_status weft__journal_open(const weft__journal_opts *opts, weft__journal **r
         return WEFT_NO_MEMORY;
     (void)pthread_mutex_init(&j->write_lock, NULL);
     (void)pthread_mutex_init(&j->checkpoint_lock, NULL);
+    (void)pthread_mutex_init(&j->sync_lock, NULL);
     j->lock = -1;
     j->wal = -1;
     j->disk = opts->disk != NULL ? opts->disk : weft__disk_system();

@@ -138,11 +138,12 @@ struct weft__journal {
     _Atomic uint64_t commits;   /* transactions since open */
     _Atomic uint32_t wal_pages; /* in the WAL after the newest commit */
 
-    /* [checkpoint_lock], taken before write_lock */
+    /* [checkpoint_lock], taken after sync_lock and before write_lock */
     pthread_mutex_t checkpoint_lock;
     sqlite3 *checkpointer;
 
-    /* sync thread only */
+    /* [sync_lock], outermost */
+    pthread_mutex_t sync_lock;
     int wal;          /* a file of the disk; -1: none */
     uint64_t synced;  /* commits known to be on disk */
     bool sync_failed; /* the kernel may have dropped pages: only an emptied WAL is trusted again */

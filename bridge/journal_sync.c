@@ -6,9 +6,10 @@
  *
  * checkpoint uses a connection of its own. PASSIVE neither waits for the journal thread nor makes it wait, and lets the
  * next append begin the WAL anew if it has moved everything. Under a steady load it never has: so beyond a size the WAL
- * is begun anew by force (RESTART) with appends held off by write_lock. Passive rounds and a sync of the database
- * before leave little to do while they wait. The file keeps its size, because writing over it is cheaper than making it
- * grow; only one that got out of hand is cut (TRUNCATE).
+ * is begun anew by force (RESTART) with appends held off by write_lock. Rounds of moving and syncing before it, each
+ * with what came during the one before, leave some pages and two nearly empty syncs for the while they wait: one of the
+ * database, and the append's own, of the WAL's new header. The file keeps its size, because writing over it is cheaper
+ * than making it grow; only one that got out of hand is cut (TRUNCATE).
  *
  * After a failed fdatasync the kernel may count pages as clean that it never wrote, and a second call would say OK. The
  * content is still in its cache: from there an emptying checkpoint brings it into the database, and only that ends the
@@ -19,11 +20,11 @@
 
 enum {
     PAGE_BYTES = 4096,
-    PASSIVE_PAGES = 4 * 1024 * 1024 / PAGE_BYTES,
+    PASSIVE_PAGES = 16 * 1024 * 1024 / PAGE_BYTES, /* what then begins the WAL anew pays for a sync: seldom */
     RESTART_PAGES = 64 * 1024 * 1024 / PAGE_BYTES,
     TRUNCATE_PAGES = 256 * 1024 * 1024 / PAGE_BYTES,
-    LEFT_PAGES = 512, /* moved while appends wait */
-    PASSIVE_ROUNDS = 4,
+    LEFT_PAGES = 64, /* moved while appends wait; on a slow disk what ROUNDS_MAX leave */
+    ROUNDS_MAX = 8,
 };
 
 /* [checkpoint_lock] Returns a result of SQLite: BUSY if somebody is reading. */
@@ -51,33 +52,43 @@ static weft_status checkpoint_status(weft__journal *j, int rc)
     return rc == SQLITE_BUSY ? WEFT_OK : weft__journal_status(j->checkpointer, rc);
 }
 
-/* [checkpoint_lock] */
-static weft_status wal_move(weft__journal *j)
+/* Moves what is in the WAL by now. */
+static weft_status wal_move(weft__journal *j, int *ret_in_wal)
 {
-    int in_wal = 0, moved = 0;
-    for (int round = 0; round < PASSIVE_ROUNDS; round++) {
-        int rc = sqlite3_wal_checkpoint_v2(j->checkpointer, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &moved);
-        if (rc != SQLITE_OK)
-            return checkpoint_status(j, rc);
-        if (in_wal < RESTART_PAGES || in_wal - moved <= LEFT_PAGES)
-            break;
-    }
-    if (in_wal < RESTART_PAGES)
-        return WEFT_OK;
-    int rc = database_sync(j);
-    if (rc == SQLITE_OK)
-        rc = wal_empty(j, in_wal < TRUNCATE_PAGES ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_TRUNCATE);
+    (void)pthread_mutex_lock(&j->checkpoint_lock);
+    int rc = sqlite3_wal_checkpoint_v2(j->checkpointer, NULL, SQLITE_CHECKPOINT_PASSIVE, ret_in_wal, NULL);
+    if (rc == SQLITE_OK && *ret_in_wal >= RESTART_PAGES)
+        rc = database_sync(j);
+    (void)pthread_mutex_unlock(&j->checkpoint_lock);
+    if (rc == SQLITE_BUSY)
+        *ret_in_wal = 0;
     return checkpoint_status(j, rc);
+}
+
+static weft_status wal_restart(weft__journal *j, int mode)
+{
+    (void)pthread_mutex_lock(&j->checkpoint_lock);
+    weft_status st = checkpoint_status(j, wal_empty(j, mode));
+    (void)pthread_mutex_unlock(&j->checkpoint_lock);
+    return st;
 }
 
 weft_status weft__journal_checkpoint(weft__journal *j)
 {
     if (j->path == NULL || atomic_load(&j->wal_pages) < PASSIVE_PAGES)
         return WEFT_OK;
-    (void)pthread_mutex_lock(&j->checkpoint_lock);
-    weft_status st = wal_move(j);
-    (void)pthread_mutex_unlock(&j->checkpoint_lock);
-    return st;
+    int before = 0, in_wal = 0;
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        weft_status st = wal_move(j, &in_wal);
+        if (st == WEFT_OK && in_wal >= RESTART_PAGES)
+            st = weft__journal_sync(j);
+        if (st != WEFT_OK || in_wal < RESTART_PAGES)
+            return st;
+        if (in_wal - before <= LEFT_PAGES)
+            break;
+        before = in_wal;
+    }
+    return wal_restart(j, in_wal < TRUNCATE_PAGES ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_TRUNCATE);
 }
 
 /* Without the second sync a power cut could bring back the WAL with holes, of which SQLite would take what stands
@@ -96,10 +107,11 @@ void weft__journal_sync_distrust(weft__journal *j)
     j->sync_failed = sync_repair(j) != WEFT_OK;
 }
 
-weft_status weft__journal_sync(weft__journal *j)
+/* [sync_lock] */
+static weft_status wal_sync(weft__journal *j)
 {
     uint64_t commits = atomic_load(&j->commits);
-    if (j->path == NULL || commits == j->synced)
+    if (commits == j->synced)
         return WEFT_OK;
     int error = 0;
     if (j->sync_failed) {
@@ -113,4 +125,14 @@ weft_status weft__journal_sync(weft__journal *j)
     j->sync_failed = false;
     j->synced = commits;
     return WEFT_OK;
+}
+
+weft_status weft__journal_sync(weft__journal *j)
+{
+    if (j->path == NULL)
+        return WEFT_OK;
+    (void)pthread_mutex_lock(&j->sync_lock);
+    weft_status st = wal_sync(j);
+    (void)pthread_mutex_unlock(&j->sync_lock);
+    return st;
 }

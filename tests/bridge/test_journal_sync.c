@@ -1,4 +1,5 @@
 /* What the journal syncs and checkpoints, beside appends and on disks that refuse. */
+#include "bridge/journal_db.h"
 #include "bridge/journal_rig.h"
 
 #include <errno.h>
@@ -11,6 +12,8 @@
 static atomic_bool sync_fails;
 static atomic_int syncs;
 static void (*during_sync)(void); /* called once, by the next sync */
+static weft__journal *watched;    /* NULL: none */
+static int syncs_awaited;         /* of the watched journal, with its appends held off */
 int fdatasync(int fd);
 
 int fdatasync(int fd)
@@ -21,6 +24,10 @@ int fdatasync(int fd)
         during_sync = NULL;
         call();
     }
+    if (watched != NULL && pthread_mutex_trylock(&watched->write_lock) != 0)
+        syncs_awaited++;
+    else if (watched != NULL)
+        (void)pthread_mutex_unlock(&watched->write_lock);
     if (atomic_load(&sync_fails)) {
         errno = EIO;
         return -1;
@@ -92,11 +99,11 @@ static void a_checkpoint_waits_for_the_wal_to_grow(void)
     off_t before = rig_size(&r, "");
     CU_ASSERT_EQUAL(weft__journal_checkpoint(r.journal), WEFT_OK);
     CU_ASSERT_EQUAL(rig_size(&r, ""), before); /* too little to bother */
-    append_huge(&r, &seq, 80);
+    append_huge(&r, &seq, 300);
     CU_ASSERT_EQUAL(weft__journal_checkpoint(r.journal), WEFT_OK);
-    CU_ASSERT(rig_size(&r, "") > 80 * RIG_BYTES_MAX);
+    CU_ASSERT(rig_size(&r, "") > 300 * RIG_BYTES_MAX);
     off_t wal = rig_size(&r, "-wal");
-    append_huge(&r, &seq, 40);
+    append_huge(&r, &seq, 200);
     CU_ASSERT_EQUAL(rig_size(&r, "-wal"), wal); /* written from the beginning again */
     rig_fini(&r);
 }
@@ -126,6 +133,24 @@ static void a_busy_journal_does_not_let_its_wal_grow(void)
     append_huge(&r, &busy_seq, 100);
     CU_ASSERT_EQUAL(rig_size(&r, "-wal"), wal);
     CU_ASSERT_EQUAL(pending_count(&r), busy_seq - 1);
+    rig_fini(&r);
+}
+
+/* What comes while a checkpoint syncs is synced in a round of its own, not while appends wait. */
+static void appends_do_not_wait_for_a_checkpoints_syncs(void)
+{
+    rig r;
+    rig_init(&r);
+    busy_rig = &r;
+    busy_seq = 1;
+    append_huge(&r, &busy_seq, 1100);
+    during_sync = busy_append;
+    watched = r.journal;
+    syncs_awaited = 0;
+    CU_ASSERT_EQUAL(weft__journal_checkpoint(r.journal), WEFT_OK);
+    watched = NULL;
+    CU_ASSERT_PTR_NULL(during_sync);
+    CU_ASSERT_EQUAL(syncs_awaited, 0);
     rig_fini(&r);
 }
 
@@ -179,4 +204,4 @@ static void sync_and_checkpoint_run_beside_appends(void)
 
 SUITE(bridge_journal_sync, CASE(syncs_only_what_is_new), CASE(a_failed_sync_is_not_forgotten),
       CASE(a_checkpoint_waits_for_the_wal_to_grow), CASE(a_busy_journal_does_not_let_its_wal_grow),
-      CASE(sync_and_checkpoint_run_beside_appends))
+      CASE(appends_do_not_wait_for_a_checkpoints_syncs), CASE(sync_and_checkpoint_run_beside_appends))
