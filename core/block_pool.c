@@ -177,13 +177,15 @@ static void fetch_early(block *next, uint32_t bytes)
         weft__prefetch_to_write((char *)next + at);
 }
 
-/* Sorts what has come back until there is a block of this size. */
+/* Sorts what has come back until there is a block of this size. The next block is under way since the last one was
+ * taken, so that the one behind it can be asked for. */
 static bool returned_sort(pool *p, uint32_t bytes)
 {
     remote_take(p);
     while (p->returned != NULL) {
         block *b = returned_pop(p);
-        fetch_early(p->returned, bytes);
+        if (p->returned != NULL)
+            fetch_early(p->returned->next, bytes);
         list_push(p, b);
         if (b->bytes == bytes)
             return true;
