@@ -127,7 +127,7 @@ static void work_open(weft__open_work *w, const weft_event *event, weft__work_ke
     if (life == WEFT__LIFE_UNKNOWN)
         return;
     room_make(w, key->owner, weft_event_kept_bytes(event));
-    weft__work *one = weft__work_add_begun(&w->table, key, event);
+    weft__work *one = weft__work_add_begun(&w->table, key, event, is_of_envelope(w->id_of[event->type]));
     if (one == NULL)
         w->stats.forgotten++;
     else if (life == WEFT__LIFE_OVER)
@@ -235,7 +235,10 @@ static void made_deliver(weft__open_work *w, const weft_event *made)
 
 static void work_reopen(weft__open_work *w, weft__work *one)
 {
-    const weft_event *again = weft__synthetic_begin(one->begin, one->why, weft_clock_wall_ms(w->opts.clock));
+    const weft_event *begin = weft__work_begin(one);
+    const weft_event *again =
+        begin != NULL ? weft__synthetic_begin(begin, one->why, weft_clock_wall_ms(w->opts.clock)) : NULL;
+    weft_event_release(begin);
     weft__work_set_state(&w->table, one, WEFT__WORK_OPEN);
     w->stats.reopened++;
     made_deliver(w, again);
@@ -300,7 +303,10 @@ void weft__open_work_resume(weft__open_work *w, int64_t now_ms)
 
 static void work_close(weft__open_work *w, weft__work *one)
 {
-    const weft_event *end = weft__synthetic_end(one->begin, one->why, weft_clock_wall_ms(w->opts.clock));
+    const weft_event *begin = weft__work_begin(one);
+    const weft_event *end =
+        begin != NULL ? weft__synthetic_end(begin, one->why, weft_clock_wall_ms(w->opts.clock)) : NULL;
+    weft_event_release(begin);
     weft__work_set_state(&w->table, one, WEFT__WORK_CLOSED);
     w->stats.closed++;
     made_deliver(w, end);

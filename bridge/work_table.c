@@ -4,12 +4,13 @@
 #include "bridge/work_table.h"
 
 #include "bridge/hash.h"
+#include "bridge/packed_event.h"
 #include "bridge/topic_map.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS_FIRST = 256 };
+enum { SLOTS_FIRST = 256, YOUNG_MAX = 256 };
 
 weft_status weft__work_table_init(weft__work_table *t)
 {
@@ -258,7 +259,51 @@ static weft__work *work_add(weft__work_table *t, weft__work_key *key, const weft
     return one;
 }
 
-weft__work *weft__work_add_begun(weft__work_table *t, weft__work_key *key, const weft_event *begin)
+static void young_remove(weft__work_table *t, weft__work *one)
+{
+    if (!one->is_young)
+        return;
+    one->is_young = false;
+    t->young_count--;
+    while (t->young != NULL && !weft__work_of_all(t->young)->is_young)
+        t->young = t->young->newer;
+}
+
+/* One that cannot be packed stays as it is. */
+static void oldest_young_pack(weft__work_table *t)
+{
+    weft__work *one = weft__work_of_all(t->young);
+    size_t bytes;
+    young_remove(t, one);
+    uint8_t *packed = weft__event_pack(one->begin, &bytes);
+    const char *id = packed != NULL ? memmem(packed, bytes, one->id, one->id_bytes) : NULL;
+    if (id == NULL) {
+        free(packed);
+        return;
+    }
+    weft_event_release(one->begin);
+    t->bytes -= one->bytes - bytes;
+    one->packed = packed;
+    one->bytes = (uint32_t)bytes;
+    one->id = id;
+    one->is_packed = true;
+}
+
+static void young_add(weft__work_table *t, weft__work *one)
+{
+    one->is_young = true;
+    if (t->young_count++ == 0)
+        t->young = &one->in_all;
+    if (t->young_count > YOUNG_MAX)
+        oldest_young_pack(t);
+}
+
+const weft_event *weft__work_begin(const weft__work *one)
+{
+    return one->is_packed ? weft__event_unpack(one->packed, one->bytes) : weft_event_keep(one->begin);
+}
+
+weft__work *weft__work_add_begun(weft__work_table *t, weft__work_key *key, const weft_event *begin, bool may_last)
 {
     const weft_event *kept = weft_event_keep(begin);
     weft__work *one = kept != NULL ? work_add(t, key, begin) : NULL;
@@ -272,6 +317,8 @@ weft__work *weft__work_add_begun(weft__work_table *t, weft__work_key *key, const
     t->bytes += one->bytes;
     list_add(&t->works, &one->in_all);
     list_add(&one->owner->works, &one->in_owner);
+    if (may_last)
+        young_add(t, one);
     return one;
 }
 
@@ -283,7 +330,8 @@ weft__work *weft__work_add_ended(weft__work_table *t, weft__work_key *key, const
         free(id);
         return NULL;
     }
-    one->id = memcpy(id, key->id, key->id_bytes);
+    one->ended_id = memcpy(id, key->id, key->id_bytes);
+    one->id = id;
     one->state = WEFT__WORK_ENDED;
     one->owner->ended++;
     list_add(&t->ends, &one->in_all);
@@ -304,14 +352,18 @@ static void work_unlist(weft__work_table *t, weft__work *one)
     if (one->state == WEFT__WORK_ENDED) {
         one->owner->ended--;
         list_remove(&t->ends, &one->in_all);
-        free((void *)one->id);
+        free(one->ended_id);
         return;
     }
     weft__work_set_state(t, one, WEFT__WORK_OPEN);
+    young_remove(t, one);
     list_remove(&t->works, &one->in_all);
     list_remove(&one->owner->works, &one->in_owner);
     t->bytes -= one->bytes;
-    weft_event_release(one->begin);
+    if (one->is_packed)
+        free(one->packed);
+    else
+        weft_event_release(one->begin);
 }
 
 void weft__work_remove(weft__work_table *t, weft__work *one)

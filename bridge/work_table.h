@@ -1,6 +1,7 @@
 /* bridge/work_table.h: the works of open_work.c, found by (node, variant, id), and listed by age: in all and of a node.
  *
- * A work that was removed leaves its place to the next one, so that what begins and soon ends stays in the cache.
+ * A work that was removed leaves its place to the next one, so that what begins and soon ends stays in the cache. Of
+ * works that may last, the YOUNG_MAX newest are kept as they are; the events of older ones are packed.
  *
  * Invariant  a work has a slot and, unless it is WORK_ENDED, is in the lists `works` of the table and of its owner;
  *            an ended one is in `ends` alone. `dying`, `closed` and `bytes` are sums over `works`.
@@ -43,17 +44,23 @@ typedef struct weft__work {
     weft__work_link in_all; /* of `works`, or of `ends` */
     weft__work_link in_owner;
     weft__work_owner *owner; /* const after add */
-    const weft_event *begin; /* NULL: has ended */
-    const char *id;          /* in `begin`, or malloc'ed if it has ended */
-    uint64_t epoch, seq;     /* of the newest event that told of it */
-    int64_t over_ms;         /* dying: since when */
-    const char *why;         /* dying, closed */
-    uint32_t place;          /* const: its number in the chunks */
+    union {
+        const weft_event *begin; /* unless it is packed or has ended */
+        uint8_t *packed;
+        char *ended_id; /* not terminated */
+    };
+    const char *id;      /* in one of these, not terminated */
+    uint64_t epoch, seq; /* of the newest event that told of it */
+    int64_t over_ms;     /* dying: since when */
+    const char *why;     /* dying, closed */
+    uint32_t place;      /* const: its number in the chunks */
     uint32_t hash;
     uint32_t id_bytes;
-    uint32_t bytes;
-    uint16_t type; /* of the beginning */
-    uint8_t state; /* changed by weft__work_set_state alone */
+    uint32_t bytes; /* of what it began with, as it is kept or packed */
+    uint16_t type;  /* of the beginning */
+    uint8_t state;  /* changed by weft__work_set_state alone */
+    bool is_packed;
+    bool is_young; /* may last, and is not packed yet */
 } weft__work;
 
 /* Who is looked for and not found, as most often, costs no look at a work. */
@@ -75,6 +82,8 @@ typedef struct weft__work_table {
     weft__work_owner *recent; /* found last: events of one node come together. It stays while it has no works */
     weft__work_list works;
     weft__work_list ends;
+    weft__work_link *young; /* the oldest of `works` that is; NULL: none */
+    size_t young_count;
     size_t bytes;
     size_t dying;
     size_t closed;
@@ -102,10 +111,12 @@ weft__work_owner *weft__work_owner_find(weft__work_table *t, const char *node);
 
 /* Adds an open work that this kept event begins; or one that has ended, of which the event told. NULL when memory is
  * out. */
-weft__work *weft__work_add_begun(weft__work_table *t, weft__work_key *key, const weft_event *begin);
+weft__work *weft__work_add_begun(weft__work_table *t, weft__work_key *key, const weft_event *begin, bool may_last);
 weft__work *weft__work_add_ended(weft__work_table *t, weft__work_key *key, const weft_event *end);
 /* Its owner goes with its last work, if it is not the recent one. */
 void weft__work_remove(weft__work_table *t, weft__work *work);
+/* The event that it began with. Ownership: release it. NULL when memory is out. */
+const weft_event *weft__work_begin(const weft__work *work);
 void weft__work_set_state(weft__work_table *t, weft__work *work, weft__work_state state);
 
 static inline weft__work *weft__work_of_all(weft__work_link *link)

@@ -479,6 +479,72 @@ static void stray_ends_and_full_attributes_do_no_harm(void)
     rig_destroy(r);
 }
 
+static void session_begins(rig *r, unsigned number)
+{
+    static const weft_attribute attributes[] = {{"project", "loom"}, {"stream", "s"}};
+    static const char *const tags[] = {"t1", "t2"};
+    char id[16], agent[24];
+    snprintf(id, sizeof id, "s%u", number);
+    snprintf(agent, sizeof agent, "%s-agent", id); /* holds the id, too */
+    SEE(r, E1, number, .type = WEFT_SESSION_START, .flags = WEFT_FLAG_REDACTED, .priority = WEFT_PRIORITY_HIGH,
+        .timestamp_ms = 4, .accepted_ms = 5, .ttl_ms = 6, .source = "hook", .session_id = id, .agent_id = agent,
+        .traceparent = "00-1-2-3", .tags = tags, .tag_count = 2, .attributes = attributes, .attribute_count = 2);
+}
+
+static void session_ends(rig *r, unsigned seq, unsigned number)
+{
+    char id[16];
+    snprintf(id, sizeof id, "s%u", number);
+    SEE(r, E1, seq, .type = WEFT_SESSION_END, .session_id = id);
+}
+
+/* What lasts is packed when hundreds have begun after it. */
+static void what_lasts_ends_and_returns_as_it_began(void)
+{
+    enum { MANY = 2000, LEFT = 2 };
+    rig *r = rig_create();
+    for (unsigned i = 1; i <= MANY; i++)
+        session_begins(r, i);
+    CU_ASSERT_EQUAL(stats_of(r).open, MANY);
+    for (unsigned i = 1; i <= MANY; i++)
+        if (i != 7 && i != MANY)
+            session_ends(r, MANY + i, i);
+    CU_ASSERT_EQUAL(stats_of(r).open, LEFT);
+    dies(r, "lost");
+    pass(r, GRACE_MS);
+    lives(r, E1);
+    CU_ASSERT_EQUAL_FATAL(r->made_count, 2 * LEFT);
+    const weft_event *packed = r->made[LEFT], *young = r->made[LEFT + 1];
+    CU_ASSERT_EQUAL(r->made[1]->type, WEFT_SESSION_END);
+    CU_ASSERT_STRING_EQUAL(r->made[1]->session_id, "s7");
+    CU_ASSERT_EQUAL(packed->type, WEFT_SESSION_START);
+    CU_ASSERT_STRING_EQUAL(packed->session_id, "s7");
+    CU_ASSERT_STRING_EQUAL(packed->agent_id, "s7-agent");
+    CU_ASSERT_STRING_EQUAL(packed->id.node, "a");
+    CU_ASSERT_STRING_EQUAL(packed->source, young->source);
+    CU_ASSERT_STRING_EQUAL(packed->traceparent, young->traceparent);
+    CU_ASSERT_STRING_EQUAL(packed->tags[1], "t2");
+    CU_ASSERT_STRING_EQUAL(attribute(packed, "project"), "loom");
+    CU_ASSERT_TRUE(packed->id.epoch == young->id.epoch && packed->timestamp_ms == young->timestamp_ms &&
+                   packed->flags == young->flags && packed->priority == young->priority);
+    rig_destroy(r);
+}
+
+static void many_can_last_and_end_in_any_order(void)
+{
+    enum { MANY = 3000, STEP = 7 };
+    rig *r = rig_create();
+    for (unsigned i = 0; i < MANY; i++)
+        session_begins(r, i + 1);
+    for (unsigned i = 0; i < MANY; i++)
+        session_ends(r, MANY + i + 1, i * STEP % MANY + 1);
+    CU_ASSERT_EQUAL(stats_of(r).open, 0);
+    for (unsigned i = 0; i < MANY; i++)
+        session_begins(r, 2 * MANY + i + 1);
+    CU_ASSERT_EQUAL(stats_of(r).open, MANY);
+    rig_destroy(r);
+}
+
 SUITE(bridge_open_work, CASE(a_dead_nodes_call_ends_after_the_grace), CASE(each_kind_is_ended_the_youngest_first),
       CASE(what_has_ended_is_left_alone), CASE(what_has_no_id_is_not_followed),
       CASE(a_node_that_nobody_watches_is_not_followed), CASE(nothing_is_made_up_when_it_returns_in_time),
@@ -489,4 +555,5 @@ SUITE(bridge_open_work, CASE(a_dead_nodes_call_ends_after_the_grace), CASE(each_
       CASE(an_end_is_remembered_only_while_its_beginning_may_come), CASE(a_name_used_again_stands_for_the_newest),
       CASE(nodes_do_not_share_names), CASE(nothing_is_closed_while_we_are_cut_off),
       CASE(a_topic_that_nobody_wants_any_more_is_forgotten), CASE(at_a_bound_the_oldest_is_forgotten_and_counted),
-      CASE(large_events_are_bounded_in_bytes), CASE(stray_ends_and_full_attributes_do_no_harm))
+      CASE(large_events_are_bounded_in_bytes), CASE(stray_ends_and_full_attributes_do_no_harm),
+      CASE(what_lasts_ends_and_returns_as_it_began), CASE(many_can_last_and_end_in_any_order))
