@@ -158,19 +158,24 @@ static void stream_tick(weft__downlink *d, weft__stream *s, int64_t now_ms)
     d->live.open_gaps += (uint32_t)s->holes.count;
 }
 
+static void streams_tick(weft__downlink *d, int64_t now_ms)
+{
+    weft__stream *s = d->watched, *refused = NULL;
+    d->live.open_gaps = 0;
+    d->asks.refused = 0;
+    for (size_t n = d->watched_count; n > 0; n--, s = s->next_watched) {
+        stream_tick(d, s, now_ms);
+        if (refused == NULL && d->asks.refused > 0)
+            refused = s;
+    }
+    if (refused != NULL)
+        d->watched = refused;
+}
+
 void weft__downlink_tick(weft__downlink *d, int64_t now_ms)
 {
     d->now_ms = now_ms;
-    d->live.open_gaps = 0;
-    d->asks.refused = 0;
-    size_t first = d->next_bucket, refused_at = first;
-    for (size_t i = 0; i < WEFT__STREAM_BUCKETS; i++) {
-        for (weft__stream *s = d->buckets[(first + i) % WEFT__STREAM_BUCKETS]; s != NULL; s = s->next)
-            stream_tick(d, s, now_ms);
-        if (d->asks.refused == 0)
-            refused_at = (first + i + 1) % WEFT__STREAM_BUCKETS;
-    }
-    d->next_bucket = refused_at;
+    streams_tick(d, now_ms);
     weft__lives_tick(&d->lives, now_ms);
     weft__open_work_get_stats(d->lives.work, &d->live.work);
     d->live.peers = (uint32_t)d->lives.peers.up;

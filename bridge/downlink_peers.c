@@ -181,8 +181,10 @@ static void beat_take_earlier(weft__downlink *d, const weft__beat *beat)
     for (size_t i = 0; i < beat->stream_count; i++) {
         const weft__position *p = &beat->streams[i];
         weft__stream *s = p->epoch < beat->epoch ? weft__downlink_stream_find(d, beat->node, p->epoch, p->topic) : NULL;
-        if (s != NULL)
-            weft__stream_tell(s, p->last_seq, p->events);
+        if (s == NULL)
+            continue;
+        weft__stream_tell(s, p->last_seq, p->events);
+        weft__downlink_watch(d, s);
     }
 }
 

@@ -31,8 +31,9 @@ struct weft__downlink {
     weft__moment wanted[WEFT_TOPIC_MAX]; /* since when */
     weft__asks asks;
     weft__stream *changed;
-    bool in_answer;             /* the events taken now come from an answer */
-    size_t next_bucket;         /* where the next tick begins, so that all streams come to ask */
+    bool in_answer;        /* the events taken now come from an answer */
+    weft__stream *watched; /* a ring; where the next tick begins, so that all streams come to ask */
+    size_t watched_count;
     uint64_t uses;              /* counts what uses a stream */
     weft__downlink_stats live;  /* this thread's */
     bool differs;               /* some stream's account does not add up, and that has not been said */
@@ -51,16 +52,18 @@ void weft__downlink_drop_message(weft__downlink *d, const char *sender, weft_top
 /* ---- downlink_streams.c ---- */
 
 weft__stream *weft__downlink_stream_find(const weft__downlink *d, const char *node, uint64_t epoch, weft_topic topic);
-/* Finds or adds; NULL, counted, at the bound or without memory. */
+/* Finds or adds, and watches; NULL, counted, at the bound or without memory. */
 weft__stream *weft__downlink_stream_add(weft__downlink *d, const char *node, uint64_t epoch, weft_topic topic);
 void weft__downlink_note_change(weft__downlink *d, weft__stream *s);
+/* Lets ticks look at a stream that may change: one that was found or added in order to tell it something. */
+void weft__downlink_watch(weft__downlink *d, weft__stream *s);
 /* Whether something of this event's node and topic may still come that is older than the event; d is the downlink. */
 bool weft__downlink_lacks(void *d, const weft_event *event);
 /* Whether its epoch is known to have begun before its topic was wanted. */
 bool weft__downlink_was_before_us(const weft__downlink *d, const weft__stream *s);
 /* Or is known to have begun after. */
 bool weft__downlink_is_ours(const weft__downlink *d, const weft__stream *s);
-/* Copies what other threads may see. */
+/* Copies what other threads may see; streams of which nothing is due are not watched any more. */
 void weft__downlink_accounts_show(weft__downlink *d);
 /* Says what does not add up, once a change. */
 void weft__downlink_accounts_complain(weft__downlink *d);

@@ -34,6 +34,40 @@ void weft__downlink_note_change(weft__downlink *d, weft__stream *s)
     d->changed = s;
 }
 
+/* ---- the ring of those that ticks look at ---- */
+
+void weft__downlink_watch(weft__downlink *d, weft__stream *s)
+{
+    if (s->next_watched != NULL)
+        return;
+    if (d->watched == NULL)
+        d->watched = s->next_watched = s->previous_watched = s;
+    s->next_watched = d->watched;
+    s->previous_watched = d->watched->previous_watched;
+    s->previous_watched->next_watched = s;
+    d->watched->previous_watched = s;
+    d->watched_count++;
+}
+
+static void watch_end(weft__downlink *d, weft__stream *s)
+{
+    if (s->next_watched == NULL)
+        return;
+    d->watched_count--;
+    if (d->watched == s)
+        d->watched = d->watched_count > 0 ? s->next_watched : NULL;
+    s->previous_watched->next_watched = s->next_watched;
+    s->next_watched->previous_watched = s->previous_watched;
+    s->next_watched = s->previous_watched = NULL;
+}
+
+static bool stream_is_quiet(const weft__stream *s)
+{
+    return s->holes.count == 0 && s->hold_until_ms == 0 && s->suspected == 0 && s->ask.request == 0 && !s->endless;
+}
+
+/* ---- accounts ---- */
+
 static void counts_move(weft__stream_counts *total, const weft__stream_counts *now, weft__stream_counts *before)
 {
     enum { COUNTS = sizeof *total / sizeof(uint64_t) };
@@ -63,6 +97,7 @@ static void stream_drop(weft__downlink *d, weft__stream **at)
     *at = s->next;
     pthread_mutex_unlock(&d->mutex);
     d->stream_count--;
+    watch_end(d, s);
     weft__asks_end(&d->asks, s);
     if (d->ops.forgot != NULL)
         d->ops.forgot(d->ops.user, s);
@@ -111,6 +146,7 @@ weft__stream *weft__downlink_stream_add(weft__downlink *d, const char *node, uin
         streams_forget_oldest(d);
     if (s != NULL) {
         s->used = ++d->uses;
+        weft__downlink_watch(d, s);
         return s;
     }
     if (d->stream_count == d->opts.streams_max ||
@@ -126,6 +162,7 @@ weft__stream *weft__downlink_stream_add(weft__downlink *d, const char *node, uin
     pthread_mutex_unlock(&d->mutex);
     d->stream_count++;
     s->used = ++d->uses;
+    weft__downlink_watch(d, s);
     return s;
 }
 
@@ -224,10 +261,14 @@ void weft__downlink_accounts_complain(weft__downlink *d)
 
 void weft__downlink_accounts_show(weft__downlink *d)
 {
+    weft__stream *s = d->watched, *next;
     pthread_mutex_lock(&d->mutex);
-    for (size_t i = 0; i < WEFT__STREAM_BUCKETS; i++)
-        for (weft__stream *s = d->buckets[i]; s != NULL; s = s->next)
-            stream_show_locked(d, s);
+    for (size_t n = d->watched_count; n > 0; n--, s = next) {
+        next = s->next_watched;
+        stream_show_locked(d, s);
+        if (stream_is_quiet(s))
+            watch_end(d, s);
+    }
     d->shown = d->live;
     pthread_mutex_unlock(&d->mutex);
 }

@@ -62,6 +62,7 @@ typedef struct weft__stream {
     bool endless;     /* how far it goes is not known: all that there is will be asked for */
     bool changed;     /* since somebody looked, in the list by next_changed */
     struct weft__stream *next_changed;
+    struct weft__stream *next_watched, *previous_watched; /* NULL: nothing of it is due, and it is shown as it is */
     bool based;
     bool capped;  /* a beat has told where the stream was: the baseline is not above `cap` */
     bool guessed; /* the baseline is `cap` because no message has come */

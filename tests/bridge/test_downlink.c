@@ -1,6 +1,8 @@
 /* Messages of other nodes, one by one: what is ours, what is missing, what is asked, what is told. */
 #include "bridge/downlink_rig.h"
 
+#include "bridge/downlink_private.h"
+
 /* ---- where a stream begins for us ---- */
 
 static void what_a_node_said_before_we_came_is_not_asked_for(void)
@@ -316,6 +318,102 @@ static void processes_of_seconds_do_not_use_up_the_streams(void)
     rig_destroy(r);
 }
 
+/* ---- what ticks look at ---- */
+
+static void a_tick_looks_only_at_streams_of_which_something_is_due(void)
+{
+    rig *r = rig_create(WEFT_TOPIC_COST);
+    birth(r, 5, false);
+    batch(r, 5, 0, 3);
+    CU_ASSERT_EQUAL(r->downlink->watched_count, 1);
+    CU_ASSERT_EQUAL(stats_of(r).streams.delivered, 3);
+    CU_ASSERT_EQUAL(r->downlink->watched_count, 0);
+    beat(r, 5, 4);
+    CU_ASSERT_EQUAL(stats_of(r).open_gaps, 0);
+    CU_ASSERT_EQUAL(r->downlink->watched_count, 1);
+    pass(r, 1000);
+    CU_ASSERT_EQUAL(stats_of(r).open_gaps, 1);
+    CU_ASSERT_EQUAL(r->downlink->watched_count, 1);
+    pass_until_asked(r);
+    answer(r, 0, 3, 4, true, 4);
+    CU_ASSERT_EQUAL(stats_of(r).open_gaps, 0);
+    CU_ASSERT_EQUAL(stats_of(r).streams.delivered, 4);
+    CU_ASSERT_EQUAL(r->downlink->watched_count, 0);
+    rig_destroy(r);
+}
+
+enum { ASKERS = 20, HOLES = 30 };
+
+typedef struct askers {
+    asked open[ASKERS]; /* questions not answered yet */
+    size_t open_count;
+    bool has_asked[ASKERS];
+} askers;
+
+static void askers_ask(void *user, const weft__question *question)
+{
+    askers *a = user;
+    asked *ask = &a->open[a->open_count++];
+    *ask = (asked){.request = question->request, .to = question->to_seq};
+    snprintf(ask->node, sizeof ask->node, "%s", question->node);
+    a->has_asked[atoi(question->node + 1)] = true;
+}
+
+static void askers_deliver(void *user, const weft_event *event)
+{
+    (void)user;
+    (void)event;
+}
+
+/* Tells that what is missing does not exist. */
+static void askers_answer(askers *a, weft__downlink *d, int64_t now)
+{
+    for (; a->open_count > 0; a->open_count--) {
+        const asked *ask = &a->open[a->open_count - 1];
+        char request[24];
+        uint8_t *bytes;
+        size_t length;
+        snprintf(request, sizeof request, "%llu", (unsigned long long)ask->request);
+        weft__reply reply = {.node = ask->node, .request_id = request, .last = true, .covered_to_seq = ask->to};
+        CU_ASSERT_EQUAL_FATAL(weft__reply_encode(&reply, &bytes, &length), WEFT_OK);
+        weft__downlink_reply(d, ask->node, bytes, length, now);
+        free(bytes);
+    }
+}
+
+static void holes_make(weft__downlink *d, const char *node, int64_t now)
+{
+    for (uint64_t i = 1; i <= HOLES; i++) {
+        size_t length;
+        uint8_t *bytes = batch_bytes(node, 1, 2 * i - 1, 2 * i, &length);
+        weft__downlink_batch(d, node, WEFT_TOPIC_COST, bytes, length, now);
+        free(bytes);
+    }
+}
+
+static void streams_that_find_no_place_to_ask_come_first_the_next_time(void)
+{
+    askers a = {.open_count = 0};
+    weft__downlink_opts opts = {.node = "me", .hold_ms = HOLD_MS, .ask_timeout_ms = ASK_MS};
+    weft__downlink_ops ops = {.deliver = askers_deliver, .ask = askers_ask, .user = &a};
+    weft__downlink *d;
+    int64_t now = 1000000;
+    CU_ASSERT_EQUAL_FATAL(weft__downlink_create(&opts, &ops, &d), WEFT_OK);
+    weft__downlink_interest(d, WEFT_TOPIC_COST, now);
+    for (int i = 0; i < ASKERS; i++) {
+        char node[24];
+        snprintf(node, sizeof node, "n%d", i);
+        holes_make(d, node, now);
+    }
+    for (int tick = 0; tick < 3; tick++) {
+        weft__downlink_tick(d, now += 50);
+        askers_answer(&a, d, now);
+    }
+    for (int i = 0; i < ASKERS; i++)
+        CU_ASSERT_TRUE(a.has_asked[i]);
+    weft__downlink_destroy(d);
+}
+
 /* ---- the account ---- */
 
 static void says_once_that_a_stream_does_not_add_up(void)
@@ -416,6 +514,8 @@ SUITE(bridge_downlink, CASE(what_a_node_said_before_we_came_is_not_asked_for),
       CASE(without_an_answer_the_hold_ends_and_later_the_hole_is_lost),
       CASE(a_node_that_comes_back_in_time_gets_its_chance), CASE(after_a_reconnect_it_asks_anew),
       CASE(malformed_and_foreign_messages_are_counted_and_change_nothing), CASE(peers_come_and_go_once_a_change),
-      CASE(processes_of_seconds_do_not_use_up_the_streams), CASE(says_once_that_a_stream_does_not_add_up),
+      CASE(processes_of_seconds_do_not_use_up_the_streams),
+      CASE(a_tick_looks_only_at_streams_of_which_something_is_due),
+      CASE(streams_that_find_no_place_to_ask_come_first_the_next_time), CASE(says_once_that_a_stream_does_not_add_up),
       CASE(shows_the_account_of_each_stream_and_of_who_sent_junk), CASE(a_beat_settles_the_account_of_an_earlier_life),
       CASE(totals_outlive_the_streams))
