@@ -3,7 +3,7 @@ import json
 import os
 import pty
 
-from fabric import DEADLINE_S, SIGINT, WEFT, FabricTest, events, main, wait_for
+from fabric import DEADLINE_S, SIGINT, WEFT, FabricTest, main, wait_for
 
 
 class Bench(FabricTest):
@@ -43,7 +43,7 @@ class WithoutBroker(Bench):
 
     def test_an_unreachable_broker_is_named(self):
         for verb in "pub", "sub", "rtt":
-            self.expect(self.bench(verb, "--timeout", "1"), 3, f"weft bench {verb}: cannot reach", self.fabric.url)
+            self.expect(self.bench(verb, "--timeout", "0.3"), 3, f"weft bench {verb}: cannot reach", self.fabric.url)
 
     def test_a_broker_that_denies_is_named_before_time_is_up(self):
         with open(self.fabric.path("acl"), "w", encoding="utf-8") as file:
@@ -91,7 +91,6 @@ class WithBroker(Bench):
         self.assertEqual((heard["events"], heard["streams"], heard["missing"]), (500, 4, 0))
 
     def test_in_a_fabric_of_others_totals_leave_it_out(self):
-        listener = self.fabric.start_sub("--fabric", "default")
         flagged = self.fabric.spawn("sub", [WEFT, "sub", "--broker", self.fabric.url, "--json", "--fabric", "team",
                                             "--count", "1"])
 
@@ -101,10 +100,9 @@ class WithBroker(Bench):
 
         wait_for(heard, "a listener of the other fabric hears it", 4 * DEADLINE_S)
         self.assertEqual(int(json.loads(flagged.out())["flags"]) & 2, 2)
-        self.assertEqual(events(listener), [])
 
     def test_sub_says_what_is_missing(self):
-        sub = self.start_sub("--idle", "1")
+        sub = self.start_sub("--idle", "0.5")
         lines = [{"type": "session_start", "sessionId": "s", "attributes": {"bench": f"0000002a.{n:012x}.{1:016x}"}}
                  for n in (1, 2, 5, 3)]
         lines.append({"type": "session_start", "sessionId": "s"})
