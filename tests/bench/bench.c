@@ -20,8 +20,8 @@ typedef struct bench_group {
 } bench_group;
 
 static const bench_group groups[] = {
-    {"dispatch", bench_dispatch}, {"handoff", bench_handoff}, {"codec", bench_codec},
-    {"bridge", bench_bridge},     {"latency", bench_latency}, {"fanout", bench_fanout},
+    {"dispatch", bench_dispatch}, {"handoff", bench_handoff}, {"codec", bench_codec}, {"bridge", bench_bridge},
+    {"latency", bench_latency},   {"fanout", bench_fanout},   {"scale", bench_scale},
 };
 enum { GROUP_COUNT = sizeof groups / sizeof *groups, ROUNDS_DEFAULT = 15 };
 

@@ -60,7 +60,7 @@ _Noreturn void bench_die(const char *what);
 
 int64_t bench_now_ns(void);
 
-/* Each reports the cases of one group; bench_memory a part of dispatch. */
+/* Each reports the cases of one group; bench_memory a part of dispatch, bench_node of scale. */
 void bench_dispatch(bench_report *report);
 void bench_memory(bench_report *report);
 void bench_handoff(bench_report *report);
@@ -68,5 +68,7 @@ void bench_codec(bench_report *report);
 void bench_bridge(bench_report *report);
 void bench_latency(bench_report *report);
 void bench_fanout(bench_report *report);
+void bench_scale(bench_report *report);
+void bench_node(bench_report *report);
 
 #endif

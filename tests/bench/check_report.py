@@ -2,7 +2,7 @@
 """Holds the form of `tests/bench/run GROUP… --json`: a list of figures, each complete, beside references (if it has any)
 in order, the first of which is there whatever was installed at build time; nothing about speed.
 
-check_report.py PROGRAM EVENTS GROUP…
+check_report.py PROGRAM ROUNDS EVENTS GROUP…
 """
 import json
 import subprocess
@@ -11,7 +11,7 @@ import sys
 NUMBER = (float, type(None))  # None: it cannot be done, or is not here
 KEYS = {"group": str, "name": str, "unit": str, "min": NUMBER, "median": NUMBER, "max": NUMBER, "reference": NUMBER,
         "ratio": NUMBER, "beside": list}
-program, events, *groups = sys.argv[1:]
+program, rounds, events, *groups = sys.argv[1:]
 
 
 def check_reference(row, reference):
@@ -34,7 +34,7 @@ def check_row(row):
     assert (row["reference"], row["ratio"]) == (first["median"], first["ratio"]), row
 
 
-output = subprocess.run([program, *groups, "--json", "--rounds", "2", "--events", events],
+output = subprocess.run([program, *groups, "--json", "--rounds", rounds, "--events", events],
                         check=True, stdout=subprocess.PIPE).stdout
 rows = json.loads(output, parse_int=float)
 assert isinstance(rows, list)

@@ -8,25 +8,29 @@
 /* Until the first event of an open loop is due: by then every worker has its orders. */
 enum { LEAD_NS = 20000000 };
 
-static void workers_start(bench_transfer *t)
+static bench_worker_opts worker_opts(const bench_transfer *t, const char *role)
 {
-    bench_worker_opts opts = {.carrier = t->opts.carrier,
-                              .address = t->server.address,
-                              .dir = t->dir,
-                              .senders = t->opts.senders,
-                              .sessions = t->opts.sessions,
-                              .topics = t->opts.topics,
-                              .parcel_bytes = t->opts.parcel_bytes};
-    opts.role = "receiver";
-    for (opts.index = 0; opts.index < t->opts.receivers; opts.index++)
-        bench_worker_start(&t->receivers[opts.index], &opts);
-    for (unsigned i = 0; i < t->opts.receivers; i++)
-        bench_worker_await(&t->receivers[i]);
-    opts.role = "sender";
-    for (opts.index = 0; opts.index < t->opts.senders; opts.index++)
-        bench_worker_start(&t->senders[opts.index], &opts);
-    for (unsigned i = 0; i < t->opts.senders; i++)
-        bench_worker_await(&t->senders[i]);
+    return (bench_worker_opts){.role = role,
+                               .carrier = t->opts.carrier,
+                               .address = t->server.address,
+                               .dir = t->dir,
+                               .senders = t->opts.senders,
+                               .sessions = t->opts.sessions,
+                               .topics = t->opts.topics,
+                               .parcel_bytes = t->opts.parcel_bytes};
+}
+
+static void workers_start(const bench_transfer *t, const char *role, bench_worker *workers, unsigned count)
+{
+    bench_worker_opts opts = worker_opts(t, role);
+    for (; opts.index < count; opts.index++)
+        bench_worker_start(&workers[opts.index], &opts);
+}
+
+static void workers_await(const bench_worker *workers, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        bench_worker_await(&workers[i]);
 }
 
 static unsigned or_else(unsigned value, unsigned otherwise)
@@ -34,7 +38,8 @@ static unsigned or_else(unsigned value, unsigned otherwise)
     return value != 0 ? value : otherwise;
 }
 
-bench_transfer *bench_transfer_open(const bench_transfer_opts *opts)
+/* NULL if the carrier is not present here. The receivers are under way when this returns. */
+static bench_transfer *transfer_open(const bench_transfer_opts *opts)
 {
     if (!bench_carrier_present(opts->carrier))
         return NULL;
@@ -48,27 +53,52 @@ bench_transfer *bench_transfer_open(const bench_transfer_opts *opts)
     t->opts.slower = or_else(opts->slower, 1);
     bench_dir_make(t->dir);
     t->opts.carrier->server->start(&t->server);
-    workers_start(t);
+    workers_start(t, "receiver", t->receivers, t->opts.receivers);
     return t;
 }
 
-static void workers_end(bench_worker *workers, unsigned count, bool given_up)
+/* Connecting takes a while, of which most is waiting: so all do it side by side. */
+static void transfers_open(bench_transfer **transfers, const bench_transfer_opts *opts, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
-        bench_worker_stop(&workers[i], given_up);
+        transfers[i] = transfer_open(&opts[i]);
     for (unsigned i = 0; i < count; i++)
-        bench_worker_join(&workers[i], given_up);
+        if (transfers[i] != NULL) {
+            workers_await(transfers[i]->receivers, transfers[i]->opts.receivers);
+            workers_start(transfers[i], "sender", transfers[i]->senders, transfers[i]->opts.senders);
+        }
+    for (unsigned i = 0; i < count; i++)
+        if (transfers[i] != NULL)
+            workers_await(transfers[i]->senders, transfers[i]->opts.senders);
 }
 
-void bench_transfer_close(bench_transfer *t)
+static void workers_stop(bench_transfer *t)
 {
-    if (t == NULL)
-        return;
-    workers_end(t->senders, t->opts.senders, t->given_up);
-    workers_end(t->receivers, t->opts.receivers, t->given_up);
+    for (unsigned i = 0; i < t->opts.senders; i++)
+        bench_worker_stop(&t->senders[i], t->given_up);
+    for (unsigned i = 0; i < t->opts.receivers; i++)
+        bench_worker_stop(&t->receivers[i], t->given_up);
+}
+
+static void transfer_close(bench_transfer *t)
+{
+    for (unsigned i = 0; i < t->opts.senders; i++)
+        bench_worker_join(&t->senders[i], t->given_up);
+    for (unsigned i = 0; i < t->opts.receivers; i++)
+        bench_worker_join(&t->receivers[i], t->given_up);
     t->opts.carrier->server->stop(&t->server);
     bench_dir_remove(t->dir);
     free(t);
+}
+
+static void transfers_close(bench_transfer **transfers, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (transfers[i] != NULL)
+            workers_stop(transfers[i]);
+    for (unsigned i = 0; i < count; i++)
+        if (transfers[i] != NULL)
+            transfer_close(transfers[i]);
 }
 
 static double cpu_of(const bench_worker *workers, unsigned count)
@@ -236,23 +266,29 @@ double bench_transfer_cpu(void *transfer)
            bench_transfer_receiver_cpu(transfer);
 }
 
-void bench_transfer_run(bench_report *report, bench_case c, bench_fn fn, const bench_transfer_row *rows, unsigned count,
-                        const bench_transfer_opts *with)
+static void file_system_say(void)
 {
-    bench_transfer *transfers[BENCH_ENTRIES_MAX];
     static bool said;
     if (!said)
         fprintf(stderr, "bench: journals and servers' files are on %s\n", bench_dir_file_system());
     said = true;
+}
+
+void bench_transfer_run(bench_report *report, bench_case c, bench_fn fn, const bench_transfer_row *rows, unsigned count,
+                        const bench_transfer_opts *with)
+{
+    bench_transfer *transfers[BENCH_ENTRIES_MAX];
+    bench_transfer_opts opts[BENCH_ENTRIES_MAX];
+    file_system_say();
     for (unsigned i = 0; i < count; i++) {
-        bench_transfer_opts opts = rows[i].opts;
-        opts.rate = with->rate;
-        opts.senders = or_else(opts.senders, with->senders);
-        opts.receivers = or_else(opts.receivers, with->receivers);
-        transfers[i] = bench_transfer_open(&opts);
-        c.entries[i] = (bench_entry){rows[i].name, transfers[i] != NULL ? fn : NULL, transfers[i]};
+        opts[i] = rows[i].opts;
+        opts[i].rate = with->rate;
+        opts[i].senders = or_else(opts[i].senders, with->senders);
+        opts[i].receivers = or_else(opts[i].receivers, with->receivers);
     }
-    bench_run(report, &c);
+    transfers_open(transfers, opts, count);
     for (unsigned i = 0; i < count; i++)
-        bench_transfer_close(transfers[i]);
+        c.entries[i] = (bench_entry){rows[i].name, transfers[i] != NULL ? fn : NULL, transfers[i]};
+    bench_run(report, &c);
+    transfers_close(transfers, count);
 }

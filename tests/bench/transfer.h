@@ -34,10 +34,6 @@ typedef struct bench_transfer {
     bool given_up;        /* a peer lost events, or was a second late: no further round is tried */
 } bench_transfer;
 
-/* NULL if the carrier is not present here. Ownership: close it. */
-bench_transfer *bench_transfer_open(const bench_transfer_opts *opts);
-void bench_transfer_close(bench_transfer *transfer);
-
 /* Each a bench_fn, NAN if it cannot be done. Events sent and got by every receiver a second, until the last was handled
  * and all was safe; with an open loop the median latency, in us, and the part of a core that the server takes. */
 double bench_transfer_rate(void *transfer, uint64_t events);
