@@ -118,11 +118,23 @@ weft_status weft__packer_add_lost(weft__packer *packer, const weft_lost *lost, u
     return WEFT_OK;
 }
 
+/* What was reserved for events that are held back, say, and was not needed, is not carried along. */
+static weft__parcel *parcel_trim(weft__parcel *parcel)
+{
+    if (parcel->capacity <= 2 * parcel->count + FIRST_ITEMS)
+        return parcel;
+    weft__parcel *trimmed = realloc(parcel, sizeof *parcel + parcel->count * sizeof *parcel->items);
+    if (trimmed == NULL)
+        return parcel;
+    trimmed->capacity = trimmed->count;
+    return trimmed;
+}
+
 weft__parcel *weft__packer_close(weft__packer *packer)
 {
     weft__parcel *parcel = packer->open;
     if (parcel == NULL || parcel->count == 0)
         return NULL;
     packer->open = NULL;
-    return parcel;
+    return parcel_trim(parcel);
 }

@@ -86,6 +86,19 @@ static void takes_all_that_was_reserved(void)
     weft__packer_fini(&packer);
 }
 
+static void does_not_carry_room_that_was_not_needed(void)
+{
+    weft__packer packer = {0};
+    CU_ASSERT_EQUAL(weft__packer_reserve(&packer, 10000, 0), WEFT_OK);
+    CU_ASSERT_EQUAL(event_add(&packer, 1, 0), WEFT_OK);
+    weft__parcel *parcel = weft__packer_close(&packer);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(parcel);
+    CU_ASSERT(parcel->capacity < 100);
+    CU_ASSERT_EQUAL(parcel->items[0].event->id.seq, 1);
+    weft__parcel_free(parcel);
+    weft__packer_fini(&packer);
+}
+
 static void needs_no_memory_for_what_was_reserved(void)
 {
 #if WEFT_TESTS_MEMORY_OUT
@@ -114,4 +127,4 @@ static void needs_no_memory_for_what_was_reserved(void)
 
 SUITE(bridge_parcel, CASE(keeps_events_and_losses_in_their_order), CASE(weighs_what_is_in_it),
       CASE(is_closed_when_too_much_comes_unreserved), CASE(takes_all_that_was_reserved),
-      CASE(needs_no_memory_for_what_was_reserved))
+      CASE(does_not_carry_room_that_was_not_needed), CASE(needs_no_memory_for_what_was_reserved))
