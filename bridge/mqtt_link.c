@@ -381,9 +381,14 @@ static weft_status handle_create(weft__link *link, const char *client_id, const 
     return WEFT_OK;
 }
 
-/* OpenSSL sets itself up when it is first used. Paho would load all of it, for a node without TLS too: 1.5 MB. */
+/* OpenSSL sets itself up when it is first used. Paho would load all of it, for a node without TLS too: 1.5 MB. Once a
+ * process: each call also makes Paho's locks anew, which threads of another link may hold. */
 static void tls_leave_to_openssl_locked(void)
 {
+    static bool done; /* [process_lock] */
+    if (done)
+        return;
+    done = true;
     MQTTClient_init_options options = MQTTClient_init_options_initializer;
     options.do_openssl_init = 0;
     MQTTClient_global_init(&options);
