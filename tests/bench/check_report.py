@@ -5,8 +5,10 @@ in order, the first of which is there whatever was installed at build time; noth
 check_report.py PROGRAM ROUNDS EVENTS GROUP…
 """
 import json
+import os
 import subprocess
 import sys
+import tempfile
 
 NUMBER = (float, type(None))  # None: it cannot be done, or is not here
 KEYS = {"group": str, "name": str, "unit": str, "min": NUMBER, "median": NUMBER, "max": NUMBER, "reference": NUMBER,
@@ -34,8 +36,9 @@ def check_row(row):
     assert (row["reference"], row["ratio"]) == (first["median"], first["ratio"]), row
 
 
-output = subprocess.run([program, *groups, "--json", "--rounds", rounds, "--events", events],
-                        check=True, stdout=subprocess.PIPE).stdout
+with tempfile.TemporaryDirectory() as directory:
+    output = subprocess.run([program, *groups, "--json", "--rounds", rounds, "--events", events], check=True,
+                            stdout=subprocess.PIPE, env={**os.environ, "TMPDIR": directory}).stdout
 rows = json.loads(output, parse_int=float)
 assert isinstance(rows, list)
 for row in rows:

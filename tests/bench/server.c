@@ -2,7 +2,6 @@
 #include "bench/server.h"
 
 #include "bench/bench.h"
-#include "support/broker.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -81,19 +80,35 @@ bool bench_program_present(const char *program)
 
 /* ---- a program with options ---- */
 
+static struct sockaddr_in loopback(uint16_t port)
+{
+    return (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+/* One that nothing listens on at the moment. */
+static uint16_t port_find(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = loopback(0);
+    socklen_t size = sizeof address;
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+        bench_die("no free port");
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
 void bench_server_prepare(bench_server *server, uint16_t *ret_port)
 {
     bench_dir_make(server->dir);
-    *ret_port = broker_free_port();
-    if (*ret_port == 0)
-        bench_die("no free port");
+    *ret_port = port_find();
 }
 
 static bool accepts(uint16_t port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = loopback(port);
     bool accepted = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
     if (fd >= 0)
         close(fd);
@@ -129,22 +144,43 @@ void bench_server_end(bench_server *server)
 
 /* ---- Mosquitto ---- */
 
+static void configuration_write(const bench_server *server, const char *path, uint16_t port)
+{
+    FILE *file = fopen(path, "we");
+    if (file == NULL)
+        bench_die("a configuration cannot be written");
+    fprintf(file,
+            "per_listener_settings false\n"
+            "allow_anonymous true\n"
+            "max_inflight_messages 128\n"
+            "max_queued_messages 100000\n"
+            "max_queued_bytes 268435456\n"
+            "max_packet_size 262144\n"
+            "queue_qos0_messages false\n"
+            "set_tcp_nodelay true\n"
+            "persistence true\n"
+            "persistence_location %s/\n"
+            "autosave_interval 60\n"
+            "persistent_client_expiration 7d\n"
+            "log_dest stderr\n"
+            "log_type error\nlog_type warning\nlog_type notice\n"
+            "connection_messages false\n"
+            "listener %u 127.0.0.1\n"
+            "%s",
+            server->dir, port, geteuid() == 0 ? "user root\n" : "");
+    if (fclose(file) != 0)
+        bench_die("a configuration cannot be written");
+}
+
 static void mosquitto_start(bench_server *server)
 {
-    broker *b = broker_create();
-    if (b == NULL)
-        bench_die("no broker");
-    broker_configure(b, "log_type none\nlog_type error\nlog_type warning\nlog_type notice\nconnection_messages false");
-    if (!broker_start(b))
-        bench_die("mosquitto does not start");
-    server->own = b;
-    server->pid = broker_pid(b);
-    snprintf(server->address, sizeof server->address, "%s", broker_url(b));
+    uint16_t port;
+    char path[192];
+    bench_server_prepare(server, &port);
+    snprintf(path, sizeof path, "%s/mosquitto.conf", server->dir);
+    configuration_write(server, path, port);
+    snprintf(server->address, sizeof server->address, "mqtt://localhost:%u", port);
+    bench_server_spawn(server, (char *[]){"mosquitto", "-c", path, NULL}, port);
 }
 
-static void mosquitto_stop(bench_server *server)
-{
-    broker_destroy(server->own);
-}
-
-const bench_server_kind bench_mosquitto = {.program = "mosquitto", .start = mosquitto_start, .stop = mosquitto_stop};
+const bench_server_kind bench_mosquitto = {.program = "mosquitto", .start = mosquitto_start, .stop = bench_server_end};

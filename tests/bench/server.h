@@ -12,7 +12,6 @@ typedef struct bench_server {
     pid_t pid;
     char address[64];
     char dir[160];
-    void *own; /* what its kind needs to stop it */
 } bench_server;
 
 typedef struct bench_server_kind {

@@ -233,11 +233,6 @@ const char *broker_url(const broker *b)
     return b->url;
 }
 
-pid_t broker_pid(const broker *b)
-{
-    return b->pid;
-}
-
 const char *broker_dir(const broker *b)
 {
     return b->dir;

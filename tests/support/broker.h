@@ -6,7 +6,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 typedef struct broker broker;
 
@@ -32,7 +31,6 @@ void broker_destroy(broker *b);
 
 uint16_t broker_port(const broker *b);
 const char *broker_url(const broker *b); /* mqtt://localhost:PORT */
-pid_t broker_pid(const broker *b);       /* 0: not running */
 const char *broker_dir(const broker *b); /* for certificates and ACL files; the log is in it as "log" */
 
 /* A port of 127.0.0.1 that nothing listens on at the moment. */
