@@ -77,6 +77,28 @@ static size_t published_add(weft_bridge *b, const weft__ledger_entry *entries, w
     return count;
 }
 
+static void deltas_add(weft_bridge *b, weft_account *a, weft_stream_account *rows)
+{
+    weft__deltas_counts c;
+    weft__position end = {0};
+    weft__deltas_get_counts(&b->deltas, &c);
+    (void)weft__deltas_position(&b->deltas, a->epoch, &end);
+    a->refused += c.refused;
+    if (c.published > 0)
+        rows[a->stream_count++] = (weft_stream_account){.node = b->node,
+                                                        .epoch = a->epoch,
+                                                        .topic = (weft_topic)WEFT__DELTA_TOPIC,
+                                                        .own = true,
+                                                        .last_seq = end.last_seq,
+                                                        .published = c.published,
+                                                        .sent = c.sent,
+                                                        .joined = c.joined,
+                                                        .pending = c.waiting,
+                                                        .lost_overflow = c.lost[WEFT_LOST_OVERFLOW],
+                                                        .lost_too_large = c.lost[WEFT_LOST_TOO_LARGE],
+                                                        .lost_unreachable = c.lost[WEFT_LOST_UNREACHABLE]};
+}
+
 static size_t own_gather(weft_bridge *b, weft_stream_account *rows, uint64_t *ret_refused)
 {
     weft__ledger_entry *entries = calloc(WEFT__LEDGER_MAX, sizeof *entries);
@@ -98,6 +120,12 @@ static weft_account *account_create(size_t received)
     return calloc(1, sizeof(weft_account) + rows * sizeof(weft_stream_account) + received * sizeof(weft__name_buffer));
 }
 
+static void own_rows_gather(weft_bridge *b, weft_account *a, weft_stream_account *rows)
+{
+    a->stream_count = own_gather(b, rows, &a->refused);
+    deltas_add(b, a, rows);
+}
+
 static weft_account *account_gather(weft_bridge *b, size_t max, size_t *ret_received)
 {
     weft_account *a = account_create(max);
@@ -113,7 +141,7 @@ static weft_account *account_gather(weft_bridge *b, size_t max, size_t *ret_rece
                         .dropped_own = atomic_load(&b->dropped_own),
                         .streams = rows};
     if (b->sends)
-        a->stream_count = own_gather(b, rows, &a->refused);
+        own_rows_gather(b, a, rows);
     *ret_received = weft__downlink_accounts(b->downlink, rows + a->stream_count, names, max);
     a->stream_count += *ret_received < max ? *ret_received : max;
     return a;

@@ -119,6 +119,16 @@ void weft__bridge_send_tap(weft_bridge *b, const char *topic, uint8_t *payload, 
     control_queue(b, &b->taps, topic, payload, length, 0, false);
 }
 
+void weft__bridge_tap_event(weft_bridge *b, const weft_event *event)
+{
+    char topic[WEFT__TOPIC_MAX_BYTES];
+    weft_text text = {0};
+    if (weft__topic_json(topic, b->fabric, event, b->node) == WEFT_OK && weft_event_to_json(event, &text) == WEFT_OK)
+        weft__bridge_send_tap(b, topic, (uint8_t *)text.data, text.length);
+    else
+        weft_text_fini(&text);
+}
+
 weft_status weft__bridge_live_encode(weft_bridge *b, weft__live_status status, const weft__position *previous,
                                      size_t previous_count, uint8_t **ret, size_t *ret_bytes)
 {
@@ -136,11 +146,22 @@ weft_status weft__bridge_live_encode(weft_bridge *b, weft__live_status status, c
     return weft__live_encode(&live, ret, ret_bytes);
 }
 
+weft_status weft__bridge_delta_put(weft_bridge *b, weft_event *event)
+{
+    bool first;
+    weft_status st = weft__deltas_put(&b->deltas, event, weft__bridge_mono_ms(b), &first);
+    if (st == WEFT_OK && first)
+        weft__signal_raise(&b->link_signal);
+    return st;
+}
+
 /* ---- the tap ---- */
 
 static weft_status tap_accept(void *user, weft_event *event)
 {
     weft_bridge *b = user;
+    if (weft__is_best_effort(weft_event_topic(event)))
+        return weft__bridge_delta_put(b, event);
     weft_status st = weft__intake_put_event(&b->intake, event);
     if (st == WEFT_OK)
         weft__node_state_add(b->state, event);
@@ -333,8 +354,9 @@ static weft_status journal_make(weft_bridge *b, const char **reason)
     return st;
 }
 
-static void primitives_init(weft_bridge *b, size_t intake_max_bytes)
+static void primitives_init(weft_bridge *b, const weft_bridge_opts *opts)
 {
+    size_t intake_max_bytes = opts->intake_max_bytes != 0 ? opts->intake_max_bytes : INTAKE_MAX_BYTES;
     pthread_mutex_init(&b->mutex, NULL);
     pthread_mutex_init(&b->notice_mutex, NULL);
     pthread_mutex_init(&b->forget_mutex, NULL);
@@ -347,6 +369,7 @@ static void primitives_init(weft_bridge *b, size_t intake_max_bytes)
         weft__signal_init(signals[i]);
     weft__intake_init(&b->intake, b->node, 1, intake_max_bytes, &b->journal_signal);
     weft__inbound_pool_init(&b->inbound_pool);
+    weft__deltas_init(&b->deltas, b->node, opts->delta_max_bytes, opts->delta_max_events);
     weft__queue_init(&b->inbound, ITEMS_MAX, INBOUND_MAX_BYTES, &b->downlink_signal);
     weft__queue_init(&b->deliveries, ITEMS_MAX, DELIVERIES_MAX_BYTES, &b->deliver_signal);
     weft__queue_init(&b->control, ITEMS_MAX, CONTROL_MAX_BYTES, &b->link_signal);
@@ -448,7 +471,7 @@ weft_status weft__bridge_create_in(weft_dispatcher *bus, const weft_bridge_opts 
     b->wire.random = random_make(b);
     b->instance = instance_make(b->wire.random);
     b->connect_status = WEFT_UNREACHABLE;
-    primitives_init(b, opts->intake_max_bytes != 0 ? opts->intake_max_bytes : INTAKE_MAX_BYTES);
+    primitives_init(b, opts);
     agents_prepare(b);
     weft__kill_point_read(&b->kill_point);
     weft_status st = policies_set(b, opts, reason);
@@ -495,6 +518,8 @@ static void agents_end(weft_bridge *b, bool deliver)
 {
     flag_raise(b, &b->link_stopping, &b->link_signal);
     agent_end(b, WEFT__AGENT_LINK);
+    weft__deltas_close(&b->deltas, WEFT_STOPPED);
+    weft__deltas_give_up(&b->deltas);
     atomic_store(&b->downlink_stopping, true);
     atomic_store(&b->deliver_dropping, !deliver);
     weft__queue_close(&b->inbound);
@@ -573,6 +598,7 @@ void weft_bridge_destroy(weft_bridge *b)
     weft__node_state_destroy(b->state);
     weft__replay_desk_destroy(b->replay_desk);
     weft__intake_fini(&b->intake);
+    weft__deltas_fini(&b->deltas);
     weft__queue_fini(&b->inbound, node_release);
     weft__queue_fini(&b->deliveries, parcel_release);
     nodes_release(b->reading, node_release);

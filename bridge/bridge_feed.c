@@ -19,6 +19,8 @@ static weft_status loans_take(weft_bridge *b, const weft_event *const *events, s
     }
     for (size_t i = 0; i < count; i++) {
         weft_status st = weft_event_validate(events[i], NULL);
+        if (st == WEFT_OK && weft__is_best_effort(weft_event_topic(events[i])))
+            st = weft__delta_check(events[i]);
         if (st == WEFT_OK)
             continue;
         if (ret_index != NULL)
@@ -28,23 +30,45 @@ static weft_status loans_take(weft_bridge *b, const weft_event *const *events, s
     return WEFT_OK;
 }
 
+/* The durable ones of a group, in their order. */
+static size_t durable_select(weft_event **durable, weft_event *const *events, size_t count)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!weft__is_best_effort(weft_event_topic(events[i])))
+            durable[n++] = events[i];
+    return n;
+}
+
+/* Gives its events away: the durable ones are in the intake. */
+static void group_publish(weft_bridge *b, weft_event *const *events, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (weft__is_best_effort(weft_event_topic(events[i])))
+            (void)weft__bridge_delta_put(b, events[i]);
+        else
+            weft__node_state_add(b->state, events[i]);
+        (void)weft_tap_publish_taken(b->bus, events[i]);
+    }
+}
+
 weft_status weft_bridge_publish_group(weft_bridge *b, const weft_event *const *events, size_t count,
                                       const weft_feed_mark *mark, uint64_t *ret_receipt, size_t *ret_index)
 {
     if (!b->sends || (mark != NULL && (mark->feed == NULL || strlen(mark->feed) > WEFT_ID_MAX_BYTES)))
         return WEFT_INVALID;
     weft__loan *loans = calloc(count + 1, sizeof *loans);
-    weft_event **shadows = calloc(count + 1, sizeof(weft_event *));
+    weft_event **shadows = calloc(2 * count + 1, sizeof(weft_event *));
     weft_status st = loans == NULL || shadows == NULL ? WEFT_NO_MEMORY : WEFT_OK;
     size_t lent = st == WEFT_OK ? count : 0;
     if (st == WEFT_OK)
         st = loans_take(b, events, count, loans, shadows, ret_index);
-    if (st == WEFT_OK)
-        st = weft__intake_put(&b->intake, shadows, count, mark, ret_receipt);
-    for (size_t i = 0; st == WEFT_OK && i < count; i++) {
-        weft__node_state_add(b->state, shadows[i]);
-        (void)weft_tap_publish_taken(b->bus, shadows[i]);
+    if (st == WEFT_OK) {
+        weft_event **durable = shadows + count;
+        st = weft__intake_put(&b->intake, durable, durable_select(durable, shadows, count), mark, ret_receipt);
     }
+    if (st == WEFT_OK)
+        group_publish(b, shadows, count);
     for (size_t i = 0; i < lent; i++)
         weft__loan_done(&loans[i]);
     free(loans);

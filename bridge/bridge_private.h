@@ -5,16 +5,17 @@
  *   handlers ◀─parcels── deliver thread ◀─ downlink thread ◀─inbound─ the link's own threads
  *
  * Each agent owns a file (journal_thread.c with sync and journal_service.c, link_thread.c with link_connect.c and
- * link_subscribe.c, downlink_thread.c, deliver_thread.c) and what is marked with its thread's name here; a cursor has a
- * thread and a turn of its own (cursor.h), fed by the downlink thread. An agent's work is cut into turns: a turn does
- * what is due and never waits for another agent, so that a driven bridge, which has no threads, can be given its turns
- * one after the other. All waits for progress (flush, drain, ready) are on `changed`, under `mutex`.
+ * link_subscribe.c and link_deltas.c, downlink_thread.c, deliver_thread.c) and what is marked with its thread's name
+ * here; a cursor has a thread and a turn of its own (cursor.h), fed by the downlink thread. An agent's work is cut into
+ * turns: a turn does what is due and never waits for another agent, so that a driven bridge, which has no threads, can
+ * be given its turns one after the other. All waits for progress (flush, drain, ready) are on `changed`, under `mutex`.
  *
  * Lock order  journal_mutex alone; mutex, then the uplink's or the intake's own; those and the queues' are leaves. */
 #ifndef WEFT_BRIDGE_PRIVATE_H
 #define WEFT_BRIDGE_PRIVATE_H
 
 #include "bridge/cursor.h"
+#include "bridge/deltas.h"
 #include "bridge/denials.h"
 #include "bridge/downlink.h"
 #include "bridge/inbound.h"
@@ -153,6 +154,7 @@ struct weft_bridge {
     weft__agent agents[WEFT__AGENT_COUNT];
     weft__signal journal_signal, sync_signal, link_signal, downlink_signal, deliver_signal;
     weft__intake intake;
+    weft__deltas deltas;
     weft__ledger ledger;
     weft__uplink *uplink;
     weft__queue inbound, deliveries, control, taps, acks, commands, calls;
@@ -208,6 +210,11 @@ struct weft_bridge {
             int token;
             uint32_t subject; /* see denials.h */
         } control[WEFT__WINDOW_MAX];
+        int delta_mark;      /* a message whose acknowledgement says that those before it have left; 0: none */
+        size_t delta_marked; /* bytes up to it … */
+        size_t delta_ahead;  /* … and all that have not been acknowledged so */
+        int64_t delta_denied_ms;
+        int64_t delta_wait_ms;
         bool beat_due;
         int64_t beat_ms;
         int64_t refused_until_ms;
@@ -315,9 +322,13 @@ uint32_t weft__bridge_topics(weft_bridge *b);
 weft_status weft__bridge_journal_open(weft_bridge *b, weft__journal **ret, const char **reason);
 
 void weft__bridge_notice(weft_bridge *b, const weft_notice *notice);
+/* Takes a best-effort event of this node. Returns as weft__deltas_put. Threads: any. */
+weft_status weft__bridge_delta_put(weft_bridge *b, weft_event *event);
 int64_t weft__bridge_mono_ms(const weft_bridge *b);
 /* Runs something on the journal thread and waits for it. */
 weft_status weft__bridge_call(weft_bridge *b, weft_status (*run)(weft_bridge *, void *), void *user);
+/* Shows an event of this node on the JSON tap. */
+void weft__bridge_tap_event(weft_bridge *b, const weft_event *event);
 /* Queues an event of the JSON tap: it goes out when no events wait, and is dropped, counted, when too many do. */
 void weft__bridge_send_tap(weft_bridge *b, const char *topic, uint8_t *payload, size_t length);
 /* Queues a message for the link thread; takes over the malloc'ed payload. A full queue drops it, counted. */

@@ -20,6 +20,18 @@ static void stats_of_uplink(weft_bridge *b, weft_bridge_stats *ret)
     ret->replayed_events = totals[WEFT__LEDGER_REPLAYED];
 }
 
+static void stats_of_deltas(weft_bridge *b, weft_bridge_stats *ret)
+{
+    weft__deltas_counts c;
+    weft__deltas_get_counts(&b->deltas, &c);
+    ret->delta_published = c.published;
+    ret->delta_sent = c.sent;
+    ret->delta_joined = c.joined;
+    for (size_t i = 0; i < sizeof c.lost / sizeof *c.lost; i++)
+        ret->delta_lost += c.lost[i];
+    ret->delta_waiting = c.waiting;
+}
+
 static void stats_of_denials(weft__denials *d, weft_bridge_stats *ret)
 {
     for (size_t i = 0; i < WEFT_TOPIC_MAX; i++) {
@@ -61,5 +73,6 @@ void weft_bridge_get_stats(weft_bridge *b, weft_bridge_stats *ret)
     pthread_mutex_unlock(&b->mutex);
     if (b->sends)
         stats_of_uplink(b, ret);
+    stats_of_deltas(b, ret);
     stats_of_denials(&b->denials, ret);
 }

@@ -37,6 +37,11 @@ static bool is_acknowledged(weft_bridge *b, uint64_t row)
     return weft__uplink_oldest(b->uplink) > (int64_t)row;
 }
 
+static bool is_sent(weft_bridge *b, uint64_t pieces)
+{
+    return weft__deltas_settled(&b->deltas) >= pieces;
+}
+
 static bool is_ready(weft_bridge *b, uint64_t topics)
 {
     return b->connected && (b->ready_topics & topics) == topics;
@@ -83,6 +88,7 @@ weft_status weft_bridge_drain(weft_bridge *b, uint32_t timeout_ms)
         return WEFT_OK;
     int64_t deadline = weft__mono_ns() + (int64_t)timeout_ms * 1000000;
     uint64_t target = weft__intake_receipt(&b->intake);
+    uint64_t pieces = weft__deltas_published(&b->deltas);
     pthread_mutex_lock(&b->mutex);
     weft_status st = wait_locked(b, is_written, target, deadline, true);
     atomic_fetch_add(&b->drainers, 1);
@@ -90,6 +96,8 @@ weft_status weft_bridge_drain(weft_bridge *b, uint32_t timeout_ms)
     if (st == WEFT_OK)
         st = wait_locked(b, is_acknowledged, (uint64_t)b->written_row, deadline, true);
     atomic_fetch_sub(&b->drainers, 1);
+    if (st == WEFT_OK)
+        st = wait_locked(b, is_sent, pieces, deadline, true);
     pthread_mutex_unlock(&b->mutex);
     return st;
 }

@@ -448,6 +448,15 @@ void weft__intake_close(weft__intake *intake, weft_status status)
     pthread_mutex_unlock(&intake->mutex);
 }
 
+void weft__intake_number(weft__intake *intake, weft_topic topic, uint64_t count, weft__numbers *ret)
+{
+    unsigned number = weft_topic_number(topic);
+    pthread_mutex_lock(&intake->mutex);
+    *ret = (weft__numbers){.epoch = intake->epoch, .prev_seq = intake->last_seqs[number], .first_seq = intake->seq + 1};
+    intake->last_seqs[number] = intake->seq += count;
+    pthread_mutex_unlock(&intake->mutex);
+}
+
 void weft__intake_begin_epoch(weft__intake *intake, uint64_t epoch)
 {
     pthread_mutex_lock(&intake->mutex);

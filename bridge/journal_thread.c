@@ -139,16 +139,6 @@ static void written_note(weft_bridge *b, uint64_t receipt, int64_t row)
         b->opts.on_written(receipt, b->opts.user);
 }
 
-static void tap_event(weft_bridge *b, const weft_event *event)
-{
-    char topic[WEFT__TOPIC_MAX_BYTES];
-    weft_text text = {0};
-    if (weft__topic_json(topic, b->fabric, event, b->node) == WEFT_OK && weft_event_to_json(event, &text) == WEFT_OK)
-        weft__bridge_send_tap(b, topic, (uint8_t *)text.data, text.length);
-    else
-        weft_text_fini(&text);
-}
-
 static void tap_row(weft_bridge *b, const weft__journal_row *row)
 {
     weft_batch *batch;
@@ -157,7 +147,7 @@ static void tap_row(weft_bridge *b, const weft__journal_row *row)
         return;
     }
     for (size_t i = 0; i < batch->event_count; i++)
-        tap_event(b, batch->events[i]);
+        weft__bridge_tap_event(b, batch->events[i]);
     weft_batch_free(batch);
 }
 

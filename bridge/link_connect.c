@@ -52,6 +52,7 @@ void weft__link_connected_set(weft_bridge *b, bool connected, uint32_t topics, w
 static void fence(weft_bridge *b, uint64_t newer_epoch)
 {
     weft__intake_close(&b->intake, WEFT_FENCED);
+    weft__deltas_close(&b->deltas, WEFT_FENCED);
     weft__bridge_notice(b, &(weft_notice){.kind = WEFT_NOTICE_FENCED,
                                           .status = WEFT_FENCED,
                                           .node = b->node,
@@ -165,6 +166,7 @@ static weft_status connect_steps(weft_bridge *b, const char **reason)
     b->wire.subscribed = b->wire.waiting = 0;
     b->wire.subscribe_again_ms = 0;
     b->wire.control_in_flight = 0;
+    weft__link_deltas_reset(b);
     uint32_t wanted = weft__bridge_topics(b);
     atomic_store(&b->cursors.lives_wanted, false);
     /* Before the births come in: they are taken for the topics that are wanted then. */
@@ -212,6 +214,7 @@ void weft__link_connect(weft_bridge *b)
     b->wire.attempts = 0;
     b->wire.failure = WEFT_OK;
     b->wire.failure_cause[0] = '\0';
+    b->wire.beat_due = false;
     b->wire.beat_ms = weft__bridge_mono_ms(b) + WEFT__BEAT_MS;
     atomic_fetch_add(&b->connects, 1);
     weft__link_connected_set(b, true, b->wire.subscribed, WEFT_OK);

@@ -4,7 +4,7 @@
  *   up --connection lost--> down, everything in flight queued again
  *   any --a newer process holds the name--> fenced, for good
  *
- * While up, a round: acknowledgements, interest, control messages, events as the window allows, beat.
+ * While up, a round: acknowledgements, interest, control messages, events as the window allows, best-effort ones, beat.
  * Control messages take at most half the window, so that a replay cannot starve what is new. */
 #include "bridge/link_thread.h"
 
@@ -55,6 +55,7 @@ static bool control_settle(weft_bridge *b, const weft__ack *ack)
     if (i == b->wire.control_in_flight)
         return false;
     uint32_t subject = b->wire.control[i].subject;
+    weft__link_deltas_acked(b, ack->token, ack->status);
     b->wire.control[i] = b->wire.control[--b->wire.control_in_flight];
     if (ack->status != WEFT_OK)
         atomic_fetch_add(&b->control_dropped, 1);
@@ -110,7 +111,7 @@ static void acks_take(weft_bridge *b)
     pthread_mutex_unlock(&b->mutex);
 }
 
-static bool window_open(const weft_bridge *b)
+bool weft__link_window_open(const weft_bridge *b)
 {
     size_t events = b->uplink != NULL ? weft__uplink_in_flight(b->uplink) : 0;
     return events + b->wire.control_in_flight < b->wire.window.size;
@@ -137,8 +138,8 @@ static bool control_send_one(weft_bridge *b, weft__control *message)
 static bool control_send(weft_bridge *b)
 {
     bool good = true;
-    for (int sent = 0;
-         good && sent < CONTROL_A_ROUND && window_open(b) && b->wire.control_in_flight < (b->wire.window.size + 1) / 2;
+    for (int sent = 0; good && sent < CONTROL_A_ROUND && weft__link_window_open(b) &&
+                       b->wire.control_in_flight < (b->wire.window.size + 1) / 2;
          sent++) {
         weft__node *node = weft__queue_take(&b->control, 1);
         if (node == NULL)
@@ -172,6 +173,14 @@ static bool taps_send(weft_bridge *b)
     return good;
 }
 
+void weft__link_beat_soon(weft_bridge *b)
+{
+    if (b->wire.beat_due)
+        return;
+    b->wire.beat_due = true;
+    b->wire.beat_ms = weft__bridge_mono_ms(b) + BEAT_AFTER_BURST_MS;
+}
+
 static bool event_send_one(weft_bridge *b)
 {
     weft__outgoing message;
@@ -194,10 +203,7 @@ static bool event_send_one(weft_bridge *b)
     weft__window_sent(&b->wire.window, token, weft_clock_mono_ns(b->clock));
     weft__uplink_sent(b->uplink, &message, token);
     weft__bridge_step(b, WEFT__STEP_SENT);
-    if (!b->wire.beat_due) {
-        b->wire.beat_due = true;
-        b->wire.beat_ms = weft__bridge_mono_ms(b) + BEAT_AFTER_BURST_MS;
-    }
+    weft__link_beat_soon(b);
     return true;
 }
 
@@ -216,20 +222,22 @@ static void too_large_tell(weft_bridge *b)
     b->wire.too_large_told = too_large;
 }
 
-static void events_send(weft_bridge *b)
+/* Returns false if there are more that could go. */
+static bool events_send(weft_bridge *b)
 {
     int64_t now = weft__bridge_mono_ms(b);
     if (b->uplink == NULL)
-        return;
+        return true;
     if (b->wire.refused_until_ms != 0 && now >= b->wire.refused_until_ms) {
         b->wire.refused_until_ms = 0;
         weft__uplink_retry_refused(b->uplink);
     }
-    for (int sent = 0; window_open(b) && event_send_one(b); acks_take(b))
+    for (int sent = 0; weft__link_window_open(b) && event_send_one(b); acks_take(b))
         if (++sent == EVENTS_A_ROUND) {
             weft__signal_raise(&b->link_signal);
-            return;
+            return false;
         }
+    return true;
 }
 
 static void beat_send(weft_bridge *b)
@@ -249,6 +257,7 @@ static void beat_send(weft_bridge *b)
                        .streams = positions,
                        .timestamp_ms = weft_clock_wall_ms(b->clock)};
     beat.stream_count = weft__uplink_sent_positions(b->uplink, beat.epoch, positions);
+    beat.stream_count += weft__deltas_position(&b->deltas, beat.epoch, &positions[beat.stream_count]);
     beat.stream_count += weft__ledger_earlier(&b->ledger, beat.epoch, positions + beat.stream_count, BEAT_EARLIER_MAX);
     char topic[WEFT__TOPIC_MAX_BYTES];
     uint8_t *bytes;
@@ -298,6 +307,8 @@ static int64_t round_wait_ms(const weft_bridge *b)
     int64_t now = weft__bridge_mono_ms(b);
     int64_t until = b->wire.up ? b->wire.beat_ms : b->wire.retry_ms;
     int64_t wait = until - now;
+    if (b->wire.up && b->wire.delta_wait_ms < wait)
+        wait = b->wire.delta_wait_ms;
     return wait < 0 ? 0 : wait > ROUND_MS ? ROUND_MS : wait;
 }
 
@@ -314,9 +325,9 @@ static void round_run(weft_bridge *b)
     weft__link_interest_follow(b);
     if (!control_send(b))
         atomic_store(&b->link_down, true);
-    else
-        events_send(b);
-    if (!window_open(b))
+    else if (events_send(b))
+        b->wire.delta_wait_ms = weft__link_deltas_send(b);
+    if (!weft__link_window_open(b))
         weft__window_full(&b->wire.window);
     if (!atomic_load(&b->link_down) && !taps_send(b))
         atomic_store(&b->link_down, true);
@@ -334,7 +345,7 @@ static size_t acks_worth_waking(const weft_bridge *b)
         return 1;
     if (b->uplink == NULL)
         return SIZE_MAX;
-    if (!window_open(b))
+    if (!weft__link_window_open(b))
         return (b->wire.window.size + 3) / 4;
     return weft__uplink_is_spilled(b->uplink) ? 1 : SIZE_MAX;
 }

@@ -1,6 +1,7 @@
 /* bridge/link_thread.h: what the files of the link agent share; nobody else includes it.
  *
  *   link_thread.c      the turn, and what is sent while connected
+ *   link_deltas.c      best-effort events
  *   link_connect.c     connecting, the claim on the node's name, birth, and the loss of a connection
  *   link_subscribe.c   what is subscribed at the broker, and what it denies
  *
@@ -19,6 +20,19 @@ enum { WEFT__BEAT_MS = 5000 };
 void weft__link_control_note(weft_bridge *b, int token, const char *topic);
 /* The largest payload that the broker takes. */
 size_t weft__link_payload_limit(const weft_bridge *b);
+
+/* Whether one more message may be in flight. */
+bool weft__link_window_open(const weft_bridge *b);
+/* Events have been sent: a beat shall tell of them. */
+void weft__link_beat_soon(weft_bridge *b);
+
+/* ---- link_deltas.c ---- */
+
+/* Sends what is due, as long as there is room. Returns after how many ms there may be more to do. */
+int64_t weft__link_deltas_send(weft_bridge *b);
+void weft__link_deltas_acked(weft_bridge *b, int token, weft_status status);
+/* There is a fresh connection. */
+void weft__link_deltas_reset(weft_bridge *b);
 
 /* ---- link_connect.c ---- */
 

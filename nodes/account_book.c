@@ -134,7 +134,7 @@ static account_state pair_state(const weft_stream_account *own, const weft_strea
         return state;
     if (own->published == 0) /* begun by a version that did not count */
         return ACCOUNT_ALONE;
-    uint64_t written = own->published - own->unwritten;
+    uint64_t written = own->published - own->unwritten - own->joined;
     bool at_rest = own->pending == 0 && own->last_seq == r->last_seq && written == r->published;
     if (state == ACCOUNT_UNDER_WAY || !at_rest)
         return ACCOUNT_UNDER_WAY;

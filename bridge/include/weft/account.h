@@ -7,9 +7,9 @@
  *
  *   published = before + delivered + lost, the sum over all reasons
  *
- * where `before` is what was published before it began to listen. It is 0 for a stream that was heard from its begin,
- * else fixed at the first quiet moment. A difference ever after is a hole in our own books: `unaccounted`, with a
- * notice.
+ * where `published` leaves out what a best-effort stream has joined to other events, and `before` is what was published
+ * before it began to listen. It is 0 for a stream that was heard from its begin, else fixed at the first quiet moment.
+ * A difference ever after is a hole in our own books: `unaccounted`, with a notice.
  *
  * Threads: any may call anything here. */
 #ifndef WEFT_ACCOUNT_H
@@ -53,7 +53,8 @@ enum { WEFT_LOST_REASON_COUNT = WEFT_LOST_UNREACHABLE + 1 };
     X(lost_ranges)       /* ranges, lost, of which nobody has told the number yet: the next quiet moment does */       \
     X(dropped_malformed) /* messages, in a row of epoch 0: they belong to no stream */                                 \
     X(dropped_corrupt)                                                                                                 \
-    X(dropped_foreign)
+    X(dropped_foreign)                                                                                                 \
+    X(joined) /* own, best effort: sent as part of another */
 
 typedef struct weft_stream_account {
     const char *node; /* whose stream */

@@ -89,6 +89,9 @@ typedef struct weft_bridge_opts {
                                      * session events, while others are refused with NO_SPACE; made again when there is
                                      * room. 0: 16 MiB, less for a small journal or file system; UINT64_MAX: none */
     uint64_t intake_max_bytes;      /* of encoded events that wait for the journal; 0: 64 MiB */
+    uint64_t delta_max_bytes;       /* of best-effort events that wait for the broker, joined where they can be: the
+                                     * oldest go first, counted. 0: 4 MiB */
+    uint64_t delta_max_events;      /* the same, events; 0: 16,384 */
     const weft_backpressure *backpressure; /* NULL: refuse; copied */
     size_t backpressure_count;
     uint32_t keep_alive_s; /* 0: 10 */
@@ -130,7 +133,8 @@ void weft_bridge_destroy(weft_bridge *b);
  * journal says, or FULL: all is safe but for events that were dropped to make room (WEFT_WHEN_FULL_DROP_OLDEST) since
  * the last time. */
 weft_status weft_bridge_flush(weft_bridge *b, uint32_t timeout_ms);
-/* Waits until the broker has acknowledged every event published before. Returns OK, TIMEOUT or FENCED. */
+/* Waits until the broker has acknowledged every event published before, and best-effort ones have been sent. Returns
+ * OK, TIMEOUT or FENCED. */
 weft_status weft_bridge_drain(weft_bridge *b, uint32_t timeout_ms);
 /* Waits until the bridge is connected and subscribed to what the local subscriptions want at that moment.
  * Returns OK, TIMEOUT, FENCED or, at once, REFUSED: the broker refuses us, or a subscription, and somebody has to
@@ -176,9 +180,14 @@ typedef struct weft_bridge_stats {
     uint64_t sent_messages; /* evt messages sent, repeats included */
     uint64_t resent_events; /* sent again, or by a later life: an acknowledgement was missing */
     uint64_t acked_events;
-    uint64_t pending_events;    /* written, not yet acknowledged */
-    uint64_t replayed_events;   /* sent again because a peer asked */
-    uint64_t lost_events;       /* given up before they were sent */
+    uint64_t pending_events;  /* written, not yet acknowledged */
+    uint64_t replayed_events; /* sent again because a peer asked */
+    uint64_t lost_events;     /* given up before they were sent */
+    uint64_t delta_published; /* best-effort events, in none of the figures above; the next four make up for them */
+    uint64_t delta_sent;      /* events, once, at QoS 0 */
+    uint64_t delta_joined;    /* sent as part of another */
+    uint64_t delta_lost;      /* dropped at the bound, or could not be sent */
+    uint64_t delta_waiting;
     uint64_t received_messages; /* evt and reply messages of other nodes */
     uint64_t received_events;
     uint64_t delivered_events; /* handed to the dispatcher */
