@@ -64,8 +64,9 @@ typedef struct weft__link_ops {
     /* Returns OK with *ret_token (QoS 1: on_acked will name it; QoS 0: 0), FULL (window), TOO_LARGE, or UNREACHABLE. */
     weft_status (*publish)(weft__link *link, const char *topic, const uint8_t *payload, size_t length, int qos,
                            bool retain, int *ret_token);
-    /* Reads the retained message of one topic with a throw-away connection. Ownership: *ret is malloc'ed, NULL if
-     * there is none. reason, as with connect, says why it failed. Returns OK, UNREACHABLE, REFUSED or TIMEOUT. */
+    /* Reads the retained message of one topic with a throw-away connection, which ends with the next connect or
+     * disconnect. Ownership: *ret is malloc'ed, NULL if there is none. reason, as with connect, says why it failed.
+     * Returns OK, UNREACHABLE, REFUSED or TIMEOUT. */
     weft_status (*peek)(weft__link *link, const char *topic, uint8_t **ret, size_t *ret_bytes, const char **reason);
     /* Closes both connections properly, so that no will is published; if one was lost before, the will is. Waits up to
      * a second for acknowledgements that are under way. */

@@ -99,6 +99,7 @@ static weft_status name_claim(weft_bridge *b, const char **reason)
     if (st == WEFT_OK && bytes != NULL && weft__live_decode(bytes, length, &live, NULL) == WEFT_OK) {
         uint64_t epoch = atomic_load(&b->epoch);
         if (!b->wire.first && is_newer_process(b, live)) {
+            b->link_ops->disconnect(b->link);
             fence(b, live->epoch);
             st = WEFT_FENCED;
         } else if (b->wire.first && live->epoch >= epoch) {

@@ -34,7 +34,8 @@ enum {
     WINDOW_MAX = 1024,           /* Paho searches its list of messages in flight for each acknowledgement */
     RECEIVE_MAX_BYTES = 1 << 20, /* larger packets are not sent to us: memory is reserved before a length is judged */
     GOODBYE_WAIT_MS = 1000,      /* for acknowledgements still under way at disconnect */
-    PEEK_WAIT_MS = 300,          /* for brokers that send the retained message some time after the SUBACK */
+    PEEK_WAIT_MIN_MS = 50,       /* for brokers that send the retained message some time after the SUBACK */
+    PEEK_WAIT_MAX_MS = 300,
     RETIRED_KEEP_MS = 60000,
 };
 
@@ -416,6 +417,7 @@ static void link_destroy(weft__link *link)
     pthread_mutex_lock(&process_lock);
     connection_close(link->rx, 0, MQTTREASONCODE_SUCCESS);
     connection_close(link->tx, 0, MQTTREASONCODE_DISCONNECT_WITH_WILL_MESSAGE);
+    connection_close(link->peek, 0, MQTTREASONCODE_SUCCESS);
     link->retired_ms = now_ms();
     link->next = retired;
     retired = link;
@@ -497,6 +499,7 @@ static weft_status link_connect(weft__link *link, bool clean, weft__link_limits 
     weft__mqtt_window_reset(&link->window, 0);
     atomic_store(&link->up, true); /* what waited in the session comes before connect returns */
     weft_status status = connections_open_locked(link, clean, &limits);
+    connection_close(link->peek, 0, MQTTREASONCODE_SUCCESS);
     pthread_mutex_unlock(&process_lock);
     if (status == WEFT_OK && !atomic_load(&link->up)) {
         reason_set(link, "the broker closed the connection at once");
@@ -569,32 +572,45 @@ static void link_disconnect(weft__link *link)
     connection_close(link->tx, up ? GOODBYE_WAIT_MS : 0,
                      up ? MQTTREASONCODE_SUCCESS : MQTTREASONCODE_DISCONNECT_WITH_WILL_MESSAGE);
     connection_close(link->rx, 0, MQTTREASONCODE_SUCCESS);
+    connection_close(link->peek, 0, MQTTREASONCODE_SUCCESS);
     pthread_mutex_unlock(&process_lock);
     gate_close(link);
 }
 
 /* ---- peek ---- */
 
+static int peek_wait_ms(int64_t answered_ms)
+{
+    int64_t wait = 2 * answered_ms;
+    return (int)(wait < PEEK_WAIT_MIN_MS ? PEEK_WAIT_MIN_MS : wait < PEEK_WAIT_MAX_MS ? wait : PEEK_WAIT_MAX_MS);
+}
+
 static weft_status retained_read(weft__link *link, const char *topic, uint8_t **ret, size_t *ret_bytes)
 {
+    int64_t start = now_ms();
     weft_status status = filter_subscribe(link->peek, topic, 1, 0);
     /* A broker that answers in order has sent the message before it answers a second time, however slow it is. */
     if (status == WEFT_OK)
         status = filter_subscribe(link->peek, topic, 1, 2);
-    return status == WEFT_OK ? weft__mqtt_box_take(&link->box, PEEK_WAIT_MS, ret, ret_bytes) : status;
+    return status == WEFT_OK ? weft__mqtt_box_take(&link->box, peek_wait_ms(now_ms() - start), ret, ret_bytes) : status;
 }
 
+/* Stays connected when all went well, for the connect that follows: Paho's thread ends with the last connection, and to
+ * end and start it takes 200 ms. */
 static weft_status link_peek(weft__link *link, const char *topic, uint8_t **ret, size_t *ret_bytes, const char **reason)
 {
     weft__link_limits ignored;
     weft__mqtt_box_empty(&link->box);
     pthread_mutex_lock(&process_lock);
+    connection_close(link->peek, 0, MQTTREASONCODE_SUCCESS);
     weft_status status = connection_open(link, link->peek, CONNECTION_PEEK, true, &ignored);
     pthread_mutex_unlock(&process_lock);
     if (status == WEFT_OK) {
         status = retained_read(link, topic, ret, ret_bytes);
         if (status != WEFT_OK)
             reason_set(link, "the broker closed the connection at once, or refuses to tell who is there");
+    }
+    if (status != WEFT_OK) {
         pthread_mutex_lock(&process_lock);
         connection_close(link->peek, 0, MQTTREASONCODE_SUCCESS);
         pthread_mutex_unlock(&process_lock);
