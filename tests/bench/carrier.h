@@ -14,6 +14,7 @@ typedef struct bench_sender_opts {
     const char *dir;     /* for files */
     unsigned index;      /* among the senders */
     const bench_load *load;
+    bool soon;             /* each event shall arrive soon, rather than all with little effort */
     unsigned parcel_bytes; /* peers: events are packed by hand until so many bytes are full; 0: one event a message */
 } bench_sender_opts;
 

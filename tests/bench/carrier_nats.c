@@ -1,6 +1,7 @@
 /* tests/bench/carrier_nats.c: NATS JetStream: a stream in files, published asynchronously, as many under way as its
  * client takes; a receiver is an ordered push consumer, which finds gaps and asks again, as weft does.
  *
+ * Its client gathers what is sent for a millisecond, unless it is told that each message shall go at once.
  * The server has its own settings: it acknowledges what it has written, and synchronises every two minutes.
  * Threads    the sending one; a receiver's callbacks come on a thread of the library's. */
 #include "bench/bench.h"
@@ -48,7 +49,7 @@ static void on_error(jsCtx *js, jsPubAckErr *error, void *user)
     bench_die(error->ErrText != NULL ? error->ErrText : natsStatus_GetText(error->Err));
 }
 
-static nats_end *end_open(const char *url)
+static nats_end *end_open(const char *url, bool soon)
 {
     nats_end *end = calloc(1, sizeof *end);
     if (end == NULL)
@@ -59,6 +60,7 @@ static nats_end *end_open(const char *url)
     opts.PublishAsync.StallWait = WAIT_MS;
     check(natsOptions_Create(&end->options));
     check(natsOptions_SetURL(end->options, url));
+    check(natsOptions_SetSendAsap(end->options, soon));
     check(natsConnection_Connect(&end->connection, end->options));
     check(natsConnection_JetStream(&end->js, end->connection, &opts));
     return end;
@@ -92,7 +94,7 @@ static void stream_make(nats_end *end)
 
 static void *sender_open(const bench_sender_opts *opts)
 {
-    nats_end *end = end_open(opts->address);
+    nats_end *end = end_open(opts->address, opts->soon);
     stream_make(end);
     end->parcel = bench_parcel_create(opts->load, opts->index, opts->parcel_bytes);
     return end;
@@ -147,7 +149,7 @@ static void on_message(natsConnection *connection, natsSubscription *subscriptio
 
 static void *receiver_open(const bench_receiver_opts *opts)
 {
-    nats_end *end = end_open(opts->address);
+    nats_end *end = end_open(opts->address, true);
     jsSubOptions sub;
     jsErrCode code;
     end->ledger = opts->ledger;

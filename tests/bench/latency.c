@@ -21,6 +21,7 @@ static void rate_run(bench_report *report, uint64_t rate, const char *name)
         {"Redis Streams, appendonly", {.carrier = &bench_carry_redis}},
     };
     bench_case c = {.group = "latency",
+                    .figure = "p50",
                     .unit = "us",
                     .events = rate * ROUND_S,
                     .rounds = 5,

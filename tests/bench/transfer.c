@@ -17,7 +17,8 @@ static bench_worker_opts worker_opts(const bench_transfer *t, const char *role)
                                .senders = t->opts.senders,
                                .sessions = t->opts.sessions,
                                .topics = t->opts.topics,
-                               .parcel_bytes = t->opts.parcel_bytes};
+                               .parcel_bytes = t->opts.parcel_bytes,
+                               .soon = t->opts.rate != 0};
 }
 
 static void workers_start(const bench_transfer *t, const char *role, bench_worker *workers, unsigned count)

@@ -46,8 +46,8 @@ void bench_worker_start(bench_worker *worker, const bench_worker_opts *opts)
     char numbers[96];
     if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0)
         bench_die("no pipe");
-    snprintf(numbers, sizeof numbers, "%u %u %u %" PRIu32 " %u", opts->index, opts->senders, opts->sessions,
-             opts->topics, opts->parcel_bytes);
+    snprintf(numbers, sizeof numbers, "%u %u %u %" PRIu32 " %u %u", opts->index, opts->senders, opts->sessions,
+             opts->topics, opts->parcel_bytes, opts->soon);
     char *argv[] = {"weft_bench",
                     "--worker",
                     borrowed(opts->role),

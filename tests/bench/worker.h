@@ -27,6 +27,7 @@ typedef struct bench_worker_opts {
     unsigned sessions;
     uint32_t topics;
     unsigned parcel_bytes;
+    bool soon;
 } bench_worker_opts;
 
 /* What a worker says of a round. */

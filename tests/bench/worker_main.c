@@ -21,7 +21,7 @@ typedef struct worker {
     const bench_carrier *carrier;
     const char *address;
     const char *dir;
-    unsigned index, senders, sessions, parcel_bytes;
+    unsigned index, senders, sessions, parcel_bytes, soon;
     uint32_t topics;
     bench_round round;
 } worker;
@@ -74,8 +74,12 @@ static void sender_serve(worker *w, bench_load *load)
 {
     char line[256];
     bench_load_init(load, w->index, w->sessions, w->topics);
-    void *sender = w->carrier->sender_open(&(bench_sender_opts){
-        .address = w->address, .dir = w->dir, .index = w->index, .load = load, .parcel_bytes = w->parcel_bytes});
+    void *sender = w->carrier->sender_open(&(bench_sender_opts){.address = w->address,
+                                                                .dir = w->dir,
+                                                                .index = w->index,
+                                                                .load = load,
+                                                                .soon = w->soon != 0,
+                                                                .parcel_bytes = w->parcel_bytes});
     printf("ready\n");
     while (fflush(stdout), fgets(line, sizeof line, stdin) != NULL) {
         if (!round_read(w, line, "send"))
@@ -146,8 +150,8 @@ int bench_worker_main(int count, char **arguments)
 {
     worker w = {0};
     if (count != 5 || (w.carrier = bench_carrier_find(arguments[1])) == NULL ||
-        sscanf(arguments[4], "%u %u %u %" SCNu32 " %u", &w.index, &w.senders, &w.sessions, &w.topics,
-               &w.parcel_bytes) != 5)
+        sscanf(arguments[4], "%u %u %u %" SCNu32 " %u %u", &w.index, &w.senders, &w.sessions, &w.topics,
+               &w.parcel_bytes, &w.soon) != 6)
         bench_die("no such worker");
     w.address = arguments[2];
     w.dir = arguments[3];
