@@ -16,9 +16,12 @@ static void own_print(const weft_stream_account *own, weft_text *out)
     weft_text_printf(
         out,
         "%s %s %" PRIu64 "\n    published %" PRIu64 "  written %" PRIu64 "  sent %" PRIu64 "  acknowledged %" PRIu64
-        "  resent %" PRIu64 "  replayed %" PRIu64 "  lost %" PRIu64 "  pending %" PRIu64 "\n",
+        "  resent %" PRIu64 "  replayed %" PRIu64 "  lost %" PRIu64 "  pending %" PRIu64,
         own->node, weft_topic_name(own->topic), own->epoch, own->published, own->written, own->sent, own->acknowledged,
         own->resent, own->replayed, weft_stream_account_lost(own) + own->unwritten, own->pending);
+    if (own->joined > 0)
+        weft_text_printf(out, "  joined to others %" PRIu64, own->joined);
+    weft_text_append(out, "\n", 1);
 }
 
 static void lost_print(const weft_stream_account *r, weft_text *out)

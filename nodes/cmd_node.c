@@ -47,7 +47,8 @@ static const figure figures[] = {
     FIGURE(pending_events),  FIGURE(replayed_events),  FIGURE(lost_events),       FIGURE(received_messages),
     FIGURE(received_events), FIGURE(delivered_events), FIGURE(duplicates),        FIGURE(gaps),
     FIGURE(healed_events),   FIGURE(lost_reports),     FIGURE(dropped_malformed), FIGURE(dropped_corrupt),
-    FIGURE(dropped_foreign), FIGURE(dropped_overflow), FIGURE(denied_publishes),
+    FIGURE(dropped_foreign), FIGURE(dropped_overflow), FIGURE(denied_publishes),  FIGURE(delta_published),
+    FIGURE(delta_sent),      FIGURE(delta_joined),     FIGURE(delta_lost),
 };
 
 static void on_stopped(const weft_bridge_stats *stats)
