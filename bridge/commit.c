@@ -23,9 +23,9 @@ void weft__commit_destroy(weft__commit *commit)
     free(commit);
 }
 
-weft__draft *weft__commit_draft(weft__commit *commit, bool marked)
+weft__draft *weft__commit_draft(weft__commit *commit, size_t max_bytes, bool marked)
 {
-    weft__draft *draft = weft__draft_create(marked);
+    weft__draft *draft = weft__draft_create(max_bytes, marked);
     if (draft == NULL)
         return NULL;
     draft->prev = commit->last;

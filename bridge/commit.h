@@ -32,7 +32,7 @@ weft__commit *weft__commit_create(void);
 void weft__commit_destroy(weft__commit *commit);
 
 /* Returns NULL without memory. */
-weft__draft *weft__commit_draft(weft__commit *commit, bool marked);
+weft__draft *weft__commit_draft(weft__commit *commit, size_t max_bytes, bool marked);
 void weft__commit_remove(weft__commit *commit, weft__draft *draft);
 
 /* Takes over a mark in place of the same feed's. Returns OK or NO_MEMORY. */

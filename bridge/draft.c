@@ -19,11 +19,13 @@ struct weft__draft_mark {
     bool dropped;
 };
 
-weft__draft *weft__draft_create(bool marked)
+weft__draft *weft__draft_create(size_t max_bytes, bool marked)
 {
     weft__draft *d = calloc(1, sizeof *d);
-    if (d != NULL)
-        d->marked = marked;
+    if (d == NULL)
+        return NULL;
+    d->max_bytes = max_bytes;
+    d->marked = marked;
     return d;
 }
 
@@ -116,7 +118,7 @@ weft_status weft__draft_add(weft__draft *d, const weft_event *event, const weft_
         return WEFT_FULL;
     if (st != WEFT_OK)
         return st;
-    if (!fresh && d->writer.length - d->writer.header_bytes > WEFT__BATCH_TARGET_BYTES) {
+    if (!fresh && d->writer.length - d->writer.header_bytes > d->max_bytes) {
         weft__writer_cut(&d->writer, &before);
         return WEFT_FULL;
     }

@@ -12,8 +12,8 @@
 #include "bridge/journal.h"
 
 enum {
-    WEFT__BATCH_TARGET_BYTES = 14 * 1024, /* both the client and the broker are fastest with messages below 16 KB */
-    WEFT__BATCH_MAX_EVENTS = 512,
+    WEFT__BATCH_TARGET_BYTES = 56 * 1024, /* see decision 0031 */
+    WEFT__BATCH_MAX_EVENTS = 1024,
 };
 
 /* An event's place in its stream: what was assigned just before it, and how many of the stream were. */
@@ -36,6 +36,7 @@ typedef struct weft__draft {
     weft__writer writer;
     weft__journal_row row; /* of what it holds; without bytes */
     weft__stream_link first, last;
+    size_t max_bytes; /* of events; a single larger one passes */
     bool marked;
     bool broken; /* events were dropped */
     weft__draft_mark *marks;
@@ -44,7 +45,7 @@ typedef struct weft__draft {
 } weft__draft;
 
 /* An empty draft. Returns NULL without memory. */
-weft__draft *weft__draft_create(bool marked);
+weft__draft *weft__draft_create(size_t max_bytes, bool marked);
 void weft__draft_destroy(weft__draft *d);
 
 /* What a draft held; see weft__draft_cut. */

@@ -15,7 +15,8 @@
 enum {
     BLOCK_MS = 1000,
     COMMIT_BYTES = 512 * 1024,
-    DROPPABLE_BYTES = 96, /* what it takes to know where an event stands that may be dropped */
+    MESSAGE_EXTRA_BYTES = 256, /* of a message beside its events: node, epoch, what was lost, checksum */
+    DROPPABLE_BYTES = 96,      /* what it takes to know where an event stands that may be dropped */
 };
 
 struct weft__victim {
@@ -27,7 +28,11 @@ struct weft__victim {
 
 void weft__intake_init(weft__intake *intake, const char *node, uint64_t epoch, size_t max_bytes, weft__signal *signal)
 {
-    *intake = (weft__intake){.node = node, .epoch = epoch, .max_bytes = max_bytes, .signal = signal};
+    *intake = (weft__intake){.node = node,
+                             .epoch = epoch,
+                             .max_bytes = max_bytes,
+                             .batch_bytes = WEFT__BATCH_TARGET_BYTES,
+                             .signal = signal};
     pthread_mutex_init(&intake->mutex, NULL);
     weft__cond_init(&intake->room);
 }
@@ -39,6 +44,14 @@ void weft__intake_set_policies(weft__intake *intake, const weft_backpressure *po
         for (unsigned number = 0; number < WEFT_TOPIC_MAX; number++)
             if (policies[i - 1].topics == 0 || (policies[i - 1].topics & (uint32_t)weft_topic_from_number(number)) != 0)
                 intake->policies[number] = policies[i - 1];
+}
+
+void weft__intake_limit_messages(weft__intake *intake, size_t max_bytes)
+{
+    size_t room = max_bytes > MESSAGE_EXTRA_BYTES ? max_bytes - MESSAGE_EXTRA_BYTES : 1;
+    pthread_mutex_lock(&intake->mutex);
+    intake->batch_bytes = room < WEFT__BATCH_TARGET_BYTES ? room : WEFT__BATCH_TARGET_BYTES;
+    pthread_mutex_unlock(&intake->mutex);
 }
 
 void weft__intake_fini(weft__intake *intake)
@@ -296,7 +309,7 @@ static weft_status event_write_locked(weft__intake *intake, weft__commit *commit
         st = weft__draft_add(intake->open[number], event, &link, ret_bytes);
     if (st != WEFT_FULL)
         return st;
-    weft__draft *draft = weft__commit_draft(commit, drops_oldest(intake, number));
+    weft__draft *draft = weft__commit_draft(commit, intake->batch_bytes, drops_oldest(intake, number));
     if (draft == NULL)
         return WEFT_NO_MEMORY;
     intake->open[number] = draft;

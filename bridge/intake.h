@@ -33,6 +33,7 @@ typedef struct weft__intake {
     uint64_t events_before;                     /* accepted since init, in epochs before */
     size_t bytes;                               /* of queued commits, and of taken ones until they are freed */
     size_t max_bytes;                           /* const after init */
+    size_t batch_bytes;                         /* that a batch may hold */
     const char *node;                           /* const after init; outlives the intake */
     weft_backpressure policies[WEFT_TOPIC_MAX]; /* const after set_policies */
     bool patient;                               /* publishes may wait */
@@ -52,6 +53,9 @@ void weft__intake_init(weft__intake *intake, const char *node, uint64_t epoch, s
 void weft__intake_fini(weft__intake *intake);
 /* Before the first put; without it all are refused at the bound. patient: publishes may wait for room. */
 void weft__intake_set_policies(weft__intake *intake, const weft_backpressure *policies, size_t count, bool patient);
+
+/* The broker takes messages up to this size: batches are made to fit. Threads: any. */
+void weft__intake_limit_messages(weft__intake *intake, size_t max_bytes);
 
 /* Gives each event its id and encodes it, all of them or none; or refuses them at the bound.
  * Returns OK, FULL, TOO_LARGE, INVALID, NO_MEMORY, or the status of weft__intake_close or _fail. */

@@ -161,7 +161,7 @@ static weft_status connect_steps(weft_bridge *b, const char **reason)
     st = b->link_ops->connect(b->link, b->wire.first, &b->wire.limits, reason);
     if (st != WEFT_OK)
         return st;
-    atomic_store(&b->payload_max, weft__link_payload_limit(b));
+    weft__link_payload_limit_tell(b);
     uint32_t window = b->wire.limits.receive_maximum;
     weft__window_begin(&b->wire.window, window < WEFT__WINDOW_MAX ? window : WEFT__WINDOW_MAX);
     b->wire.subscribed = b->wire.waiting = 0;

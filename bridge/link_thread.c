@@ -28,6 +28,13 @@ size_t weft__link_payload_limit(const weft_bridge *b)
                : 1;
 }
 
+void weft__link_payload_limit_tell(weft_bridge *b)
+{
+    size_t limit = weft__link_payload_limit(b);
+    atomic_store(&b->payload_max, limit);
+    weft__intake_limit_messages(&b->intake, limit);
+}
+
 void weft__link_control_note(weft_bridge *b, int token, const char *topic)
 {
     size_t at = b->wire.control_in_flight;
@@ -68,7 +75,7 @@ static bool control_settle(weft_bridge *b, const weft__ack *ack)
 static void limit_lower(weft_bridge *b, size_t refused_bytes)
 {
     b->wire.limits.max_packet_bytes = (uint32_t)(refused_bytes + PACKET_OVERHEAD_BYTES - 1);
-    atomic_store(&b->payload_max, weft__link_payload_limit(b));
+    weft__link_payload_limit_tell(b);
 }
 
 /* A denied topic waits, the others go on. */

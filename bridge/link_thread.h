@@ -20,6 +20,8 @@ enum { WEFT__BEAT_MS = 5000 };
 void weft__link_control_note(weft_bridge *b, int token, const char *topic);
 /* The largest payload that the broker takes. */
 size_t weft__link_payload_limit(const weft_bridge *b);
+/* Tells it those who make messages. */
+void weft__link_payload_limit_tell(weft_bridge *b);
 
 /* Whether one more message may be in flight. */
 bool weft__link_window_open(const weft_bridge *b);

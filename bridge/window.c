@@ -3,7 +3,7 @@
 
 enum {
     SIZE_FIRST = 16,
-    SIZE_MIN = 4,
+    SIZE_MIN = 3,
     WAITING_FEW = 2, /* at the broker: more are sent */
     WAITING_MANY = 5,
     STEPS = 8, /* a step is an eighth of the window */

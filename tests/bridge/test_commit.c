@@ -95,9 +95,9 @@ static void check_row(const rig *r, const weft__commit *commit, const weft__jour
     CU_ASSERT_EQUAL(row->last_seq, batch->events[batch->event_count - 1]->id.seq);
     size_t bytes = batch_bytes(batch);
     const weft_event *behind = event_behind(r, commit, row);
-    CU_ASSERT_TRUE(bytes <= WEFT__BATCH_TARGET_BYTES || row->event_count == 1);
+    CU_ASSERT_TRUE(bytes <= r->intake.batch_bytes || row->event_count == 1);
     CU_ASSERT_TRUE(behind == NULL || row->event_count == WEFT__BATCH_MAX_EVENTS ||
-                   bytes + weft_event_encoded_bytes(behind) > WEFT__BATCH_TARGET_BYTES);
+                   bytes + weft_event_encoded_bytes(behind) > r->intake.batch_bytes);
     weft_batch_free(batch);
 }
 
@@ -153,6 +153,18 @@ static void rows_hold_no_more_than_so_many_events(void)
     rig_destroy(r);
 }
 
+static void rows_fit_into_what_the_broker_takes(void)
+{
+    uint64_t last[WEFT_TOPIC_MAX] = {0};
+    rig *r = rig_create(1);
+    weft__intake_limit_messages(&r->intake, 5000);
+    CU_ASSERT_TRUE(r->intake.batch_bytes < 5000);
+    while (r->count < EVENTS)
+        event_put(r, WEFT_TOKEN_USAGE, 200);
+    CU_ASSERT_EQUAL(check_all(r, last), EVENTS);
+    rig_destroy(r);
+}
+
 static void finishing_without_memory_can_be_repeated(void)
 {
 #if WEFT_TESTS_MEMORY_OUT
@@ -175,4 +187,4 @@ static void finishing_without_memory_can_be_repeated(void)
 }
 
 SUITE(bridge_commit, CASE(rows_are_filled_up_to_the_target), CASE(rows_hold_no_more_than_so_many_events),
-      CASE(finishing_without_memory_can_be_repeated))
+      CASE(rows_fit_into_what_the_broker_takes), CASE(finishing_without_memory_can_be_repeated))

@@ -145,8 +145,9 @@ static void small_rows_are_joined(void)
 
 static void an_answer_stops_at_its_bound_and_says_where(void)
 {
+    enum { ROW_BYTES = WEFT__BATCH_TARGET_BYTES * 2 / 3 }; /* no two of them are joined */
     rig *r = rig_create(0);
-    append_range(r, 1, 20, 10000);
+    append_range(r, 1, 20, ROW_BYTES);
     const weft__reply *end = ask(r, 1, 20, 3, 1 << 20);
     CU_ASSERT_EQUAL(r->seqs, 3);
     CU_ASSERT_EQUAL(end->covered_to_seq, 3);
@@ -154,7 +155,7 @@ static void an_answer_stops_at_its_bound_and_says_where(void)
     end = ask(r, 4, 20, 1000000, 1 << 20);
     CU_ASSERT_EQUAL(end->covered_to_seq, 20);
     CU_ASSERT_EQUAL(r->seqs, 17);
-    append_range(r, 21, 80, 10000);
+    append_range(r, 21, 80, ROW_BYTES);
     end = ask(r, 1, 80, 1000000, 1 << 20);
     CU_ASSERT_EQUAL(r->count, WEFT__REPLAY_MAX_MESSAGES + 1);
     rig_destroy(r);
