@@ -1,5 +1,5 @@
 /* bridge/inbound.h: messages as they came from the link, in memory that is used again: at full rate a message of some
- * 14 KB comes every 100 us, is copied by one thread and freed by another, and left to malloc its pages would go back to
+ * 56 KB comes every 400 us, is copied by one thread and freed by another, and left to malloc its pages would go back to
  * the system and be faulted in anew for each.
  *
  * Threads: any. */
