@@ -12,7 +12,7 @@
 #include "bridge/journal.h"
 
 enum {
-    WEFT__BATCH_TARGET_BYTES = 56 * 1024, /* see decision 0031 */
+    WEFT__BATCH_TARGET_BYTES = 56 * 1024, /* see decision 0033 */
     WEFT__BATCH_MAX_EVENTS = 1024,
 };
 

@@ -9,9 +9,9 @@
 #include "bridge/handoff.h"
 
 enum {
-    WEFT__INBOUND_BLOCK_BYTES = 16 * 1024, /* of one that is used again */
-    WEFT__INBOUND_SMALL_BYTES = 4 * 1024,  /* up to here malloc has memory at hand */
-    WEFT__INBOUND_SPARES_MAX = 64,
+    WEFT__INBOUND_BLOCK_BYTES = 64 * 1024, /* of one that is used again */
+    WEFT__INBOUND_SMALL_BYTES = 16 * 1024, /* up to here malloc has memory at hand */
+    WEFT__INBOUND_SPARES_MAX = 16,
 };
 
 typedef struct weft__inbound {

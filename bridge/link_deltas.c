@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum {
-    MESSAGE_BYTES = WEFT__BATCH_TARGET_BYTES,
+    MESSAGE_BYTES = 14 * 1024,
     MESSAGES_A_ROUND = 16, /* so that durable events, control and beat get their turn */
     MARK_BYTES = 16 * 1024,
     AHEAD_BYTES = 32 * 1024,

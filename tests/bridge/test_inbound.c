@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { LARGE = 14000 };
+enum { LARGE = 50000 };
 
 static uint8_t payload[1 << 20];
 
@@ -19,7 +19,7 @@ static void copies_messages_of_any_size(void)
     weft__inbound_pool pool;
     weft__inbound_pool_init(&pool);
     payload_fill();
-    size_t sizes[] = {0, 1, 4000, 4096, LARGE, 16 * 1024, 1 << 20};
+    size_t sizes[] = {0, 1, 4000, 4096, LARGE, 64 * 1024, 1 << 20};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         weft__inbound *in = weft__inbound_create(&pool, "weft/v1/f/evt/tool/n", payload, sizes[i]);
         CU_ASSERT_PTR_NOT_NULL_FATAL(in);
