@@ -103,7 +103,7 @@ static void report_json(const bench_report *report, const bench_line *line)
 static void table_line(const char *group, const char *name, const char *unit, const bench_summary *of, bool reference)
 {
     double row[] = {of->min, of->median, of->max, of->ratio};
-    printf("%-9s %-44s %-9s", group, name, unit);
+    printf("%-9s %-50s %-9s", group, name, unit);
     for (unsigned i = 0; of->absent == NULL && i < (reference ? 4 : 3); i++)
         printf(" %10.*f", decimals(row[i]), row[i]);
     printf("%s%s\n", of->absent != NULL ? " " : "", of->absent != NULL ? of->absent : "");
@@ -112,7 +112,7 @@ static void table_line(const char *group, const char *name, const char *unit, co
 static void report_table(const bench_report *report, const bench_line *line)
 {
     if (report->rows == 0)
-        printf("%-9s %-44s %-9s %10s %10s %10s %10s\n", "group", "name", "unit", "min", "median", "max", "ratio");
+        printf("%-9s %-50s %-9s %10s %10s %10s %10s\n", "group", "name", "unit", "min", "median", "max", "ratio");
     table_line(line->group, line->name, line->unit, &line->of[0], false);
     for (unsigned i = 1; i < line->count; i++) {
         char name[64];

@@ -9,8 +9,8 @@ static const bench_figure costs[] = {{"CPU of all processes", "s/million", bench
                                      {"CPU of the broker", "s/million", bench_transfer_server_cpu},
                                      {"CPU of the subscribers", "s/million", bench_transfer_receiver_cpu},
                                      {0}};
-static const bench_figure many_others[] = {{"p50 of the slowest subscriber", "us", bench_transfer_latency_p50},
-                                           {"p99 of the slowest subscriber", "us", bench_transfer_p99},
+static const bench_figure many_others[] = {{"p50 of the slowest", "us", bench_transfer_latency_p50},
+                                           {"p99 of the slowest", "us", bench_transfer_p99},
                                            {"CPU of all processes", "s/million", bench_transfer_cpu},
                                            {0}};
 
@@ -32,7 +32,7 @@ static void few_run(bench_report *report)
 static void many_run(bench_report *report)
 {
     static const bench_transfer_row rows[] = {
-        {"10,000 events/s to 32 subscribers", {.carrier = &bench_carry_weft}},
+        {"10,000/s to 32 subscribers", {.carrier = &bench_carry_weft}},
         {"MQTT, one event a message", {.carrier = &bench_carry_mqtt}},
         {"Paho, one event a message", {.carrier = &bench_carry_paho}},
         {"JetStream in files", {.carrier = &bench_carry_jetstream}},

@@ -7,6 +7,8 @@
 
 /* Until the first event of an open loop is due: by then every worker has its orders. */
 enum { LEAD_NS = 20000000 };
+/* An open loop whose median is later has fallen behind. */
+enum { LATE_US = 1000000 };
 
 static bench_worker_opts worker_opts(const bench_transfer *t, const char *role)
 {
@@ -189,7 +191,7 @@ static void round_run(bench_transfer *t, uint64_t events)
     t->events = (double)sent;
     if (!complete && t->opts.carrier == &bench_carry_weft)
         bench_die("events were published that never came");
-    t->given_up = !complete || sent < round.count * t->opts.senders;
+    t->given_up = !complete || sent < round.count * t->opts.senders || t->latency_us[0] > LATE_US;
 }
 
 /* Whether a round could be done. */
