@@ -523,7 +523,8 @@ static weft_status opts_check(const weft_cursor_opts *opts, const char **reason)
         return WEFT_INVALID;
     }
     if (opts->since_ms < 0 || (opts->topics & ~(uint32_t)WEFT_TOPICS_DURABLE) != 0) {
-        *reason = opts->since_ms < 0 ? "since_ms: before 1970" : "topics: not a durable topic";
+        *reason = opts->since_ms < 0 ? "since_ms: before 1970"
+                                     : "topics: not a durable topic; best-effort ones are in no journal";
         return WEFT_INVALID;
     }
     return WEFT_OK;

@@ -360,6 +360,31 @@ static void wait_begin(waiter *w, rig *r, uint32_t block_ms)
         CU_ASSERT_TRUE(suite_wait(somebody_waits, r, 20000));
 }
 
+/* Of events that do not pass here: from the one counter, chained in their own stream. */
+static void numbers_what_does_not_pass_from_the_same_counter(void)
+{
+    rig *r = rig_create(1 << 20);
+    weft__numbers n;
+    CU_ASSERT_EQUAL(put(r, WEFT_CONFIG_RELOADED, 1), WEFT_OK);
+    weft__intake_number(&r->intake, WEFT_TOPIC_DELTA, 3, &n);
+    CU_ASSERT_TRUE(n.epoch == 5 && n.prev_seq == 0 && n.first_seq == 2);
+    CU_ASSERT_EQUAL(put(r, WEFT_CONFIG_RELOADED, 1), WEFT_OK);
+    weft__commit *commit = take(r);
+    uint64_t seqs[4];
+    CU_ASSERT_EQUAL_FATAL(row_seqs(&commit->rows[0], seqs), 2);
+    CU_ASSERT_TRUE(seqs[0] == 1 && seqs[1] == 5);
+    weft__commit_free(&r->intake, commit);
+    weft__intake_number(&r->intake, WEFT_TOPIC_DELTA, 1, &n);
+    CU_ASSERT_TRUE(n.prev_seq == 4 && n.first_seq == 6);
+    weft__intake_begin_epoch(&r->intake, 8);
+    weft__intake_number(&r->intake, WEFT_TOPIC_DELTA, 1, &n);
+    CU_ASSERT_TRUE(n.epoch == 8 && n.prev_seq == 0 && n.first_seq == 1);
+    weft__published published;
+    weft__intake_published(&r->intake, &published);
+    CU_ASSERT_EQUAL(published.all, 2);
+    rig_destroy(r);
+}
+
 static void a_publish_waits_for_room(void)
 {
     rig *r = rig_create(4000);
@@ -492,10 +517,10 @@ static void rows_tell_of_what_was_dropped_before_them(void)
     rig_destroy(r);
 }
 
-SUITE(bridge_intake, CASE(a_refused_publish_takes_no_seq), CASE(a_closed_intake_stays_closed),
-      CASE(a_full_intake_refuses_until_commits_are_freed), CASE(groups_are_in_one_commit),
-      CASE(a_group_is_taken_whole_or_not_at_all), CASE(the_newest_mark_of_a_feed_counts),
-      CASE(a_put_without_memory_changes_nothing), CASE(the_oldest_makes_room),
+SUITE(bridge_intake, CASE(numbers_what_does_not_pass_from_the_same_counter), CASE(a_refused_publish_takes_no_seq),
+      CASE(a_closed_intake_stays_closed), CASE(a_full_intake_refuses_until_commits_are_freed),
+      CASE(groups_are_in_one_commit), CASE(a_group_is_taken_whole_or_not_at_all),
+      CASE(the_newest_mark_of_a_feed_counts), CASE(a_put_without_memory_changes_nothing), CASE(the_oldest_makes_room),
       CASE(the_lowest_priority_goes_first_and_none_above_the_newcomers), CASE(only_what_its_policy_names_is_dropped),
       CASE(nothing_is_dropped_in_vain), CASE(a_publish_waits_for_room),
       CASE(a_publish_waits_no_longer_than_its_deadline), CASE(a_publish_stops_waiting_when_there_is_no_hope),
