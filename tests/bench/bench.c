@@ -178,8 +178,15 @@ static void line_name(bench_line *line, const bench_case *c, const char *figure)
              figure != NULL ? figure : "");
 }
 
+bool bench_wanted(const bench_report *report, const char *name)
+{
+    return report->opts.only == NULL || strstr(name, report->opts.only) != NULL;
+}
+
 void bench_run(bench_report *report, const bench_case *c)
 {
+    if (!bench_wanted(report, c->entries[0].name))
+        return;
     static bench_values values;
     bench_line line = {.unit = c->unit};
     unsigned rounds = report->opts.rounds != 0 ? report->opts.rounds : c->rounds != 0 ? c->rounds : ROUNDS_DEFAULT;
@@ -202,7 +209,7 @@ static _Noreturn void usage(const char *wrong)
 {
     if (wrong != NULL)
         fprintf(stderr, "bench: no group '%s'\n", wrong);
-    fprintf(stderr, "usage: tests/bench/run [GROUP…] [--json] [--rounds N] [--events N]\ngroups:");
+    fprintf(stderr, "usage: tests/bench/run [GROUP…] [--json] [--rounds N] [--events N] [--only TEXT]\ngroups:");
     for (size_t i = 0; i < GROUP_COUNT; i++)
         fprintf(stderr, " %s", groups[i].name);
     fprintf(stderr, "\n");
@@ -223,6 +230,7 @@ static bench_opts opts_parse(int argc, char **argv)
     static const struct option table[] = {{"json", no_argument, NULL, 'j'},
                                           {"rounds", required_argument, NULL, 'r'},
                                           {"events", required_argument, NULL, 'e'},
+                                          {"only", required_argument, NULL, 'o'},
                                           {0}};
     bench_opts opts = {0};
     for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;) {
@@ -232,6 +240,8 @@ static bench_opts opts_parse(int argc, char **argv)
             opts.rounds = (unsigned)number(optarg, BENCH_ROUNDS_MAX);
         else if (c == 'e')
             opts.events = number(optarg, 100000000);
+        else if (c == 'o')
+            opts.only = optarg;
         else
             usage(NULL);
     }

@@ -16,8 +16,9 @@ enum {
 };
 
 typedef struct bench_opts {
-    unsigned rounds; /* 0: as many as the group finds right; so with events */
-    uint64_t events; /* a round */
+    unsigned rounds;  /* 0: as many as the group finds right; so with events */
+    uint64_t events;  /* a round */
+    const char *only; /* cases whose name contains this; NULL: all */
     bool json;
 } bench_opts;
 
@@ -52,7 +53,9 @@ typedef struct bench_case {
 
 typedef struct bench_report bench_report;
 
-/* Runs one warm-up and the rounds of a case and reports it. */
+/* Whether a case of this name is to be run: for those to whom preparing one is work. */
+bool bench_wanted(const bench_report *report, const char *name);
+/* Runs one warm-up and the rounds of a case and reports it, if it is wanted. */
 void bench_run(bench_report *report, const bench_case *c);
 
 /* Ends the program with a message: a figure that cannot be trusted must not be printed. */

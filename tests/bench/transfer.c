@@ -282,6 +282,8 @@ void bench_transfer_run(bench_report *report, bench_case c, bench_fn fn, const b
 {
     bench_transfer *transfers[BENCH_ENTRIES_MAX];
     bench_transfer_opts opts[BENCH_ENTRIES_MAX];
+    if (!bench_wanted(report, rows[0].name))
+        return;
     file_system_say();
     for (unsigned i = 0; i < count; i++) {
         opts[i] = rows[i].opts;
