@@ -1,8 +1,9 @@
 /* bridge/link_deltas.c: sends best-effort events, in the time and the room that durable ones leave.
  *
  * Nothing acknowledges QoS 0, and a socket takes megabytes before it blocks whoever writes. So after MARK_BYTES one
- * message goes at QoS 1: when it is acknowledged, all before it have left this host. AHEAD_BYTES wait for that at most,
- * and are what a durable event can find before it on a slow line. */
+ * message, the mark, goes at QoS 1: when it is acknowledged, all before it have left this host. AHEAD_BYTES wait for
+ * that at most, and are what a durable event can find before it on a slow line. The mark takes none of the places that
+ * the window has for durable events, unless the broker has no more. */
 #include "bridge/link_thread.h"
 
 #include <stdlib.h>
@@ -109,7 +110,6 @@ static weft_status message_publish(weft_bridge *b, const uint8_t *bytes, size_t 
         return st;
     b->wire.delta_ahead += length;
     if (mark) {
-        weft__link_control_note(b, token, topic);
         b->wire.delta_mark = token;
         b->wire.delta_marked = b->wire.delta_ahead;
     }
@@ -144,9 +144,14 @@ static bool message_send(weft_bridge *b)
     return st != WEFT_UNREACHABLE;
 }
 
+bool weft__link_deltas_wait(const weft_bridge *b)
+{
+    return b->wire.delta_mark != 0 && b->wire.delta_ahead > AHEAD_BYTES;
+}
+
 static bool may_go(const weft_bridge *b, int64_t now)
 {
-    return weft__link_window_open(b) && b->wire.delta_ahead <= AHEAD_BYTES && now >= b->wire.delta_denied_ms;
+    return weft__link_window_open(b) && !weft__link_deltas_wait(b) && now >= b->wire.delta_denied_ms;
 }
 
 int64_t weft__link_deltas_send(weft_bridge *b)
@@ -164,14 +169,15 @@ int64_t weft__link_deltas_send(weft_bridge *b)
     return due_ms > 0 ? due_ms : UNTIL_WOKEN_MS; /* by an acknowledgement, or by the next piece */
 }
 
-void weft__link_deltas_acked(weft_bridge *b, int token, weft_status status)
+bool weft__link_deltas_acked(weft_bridge *b, int token, weft_status status)
 {
     if (token != b->wire.delta_mark || b->wire.delta_mark == 0)
-        return;
+        return false;
     b->wire.delta_mark = 0;
     b->wire.delta_ahead -= b->wire.delta_marked;
     if (status == WEFT_REFUSED)
         b->wire.delta_denied_ms = weft__bridge_mono_ms(b) + DENIED_MS;
+    return true;
 }
 
 void weft__link_deltas_reset(weft_bridge *b)

@@ -62,7 +62,6 @@ static bool control_settle(weft_bridge *b, const weft__ack *ack)
     if (i == b->wire.control_in_flight)
         return false;
     uint32_t subject = b->wire.control[i].subject;
-    weft__link_deltas_acked(b, ack->token, ack->status);
     b->wire.control[i] = b->wire.control[--b->wire.control_in_flight];
     if (ack->status != WEFT_OK)
         atomic_fetch_add(&b->control_dropped, 1);
@@ -103,7 +102,9 @@ static void acks_take(weft_bridge *b)
         next = node->next;
         const weft__ack *ack = (const weft__ack *)node;
         weft__window_acked(&b->wire.window, ack->token, ack->at_ns);
-        if (!control_settle(b, ack) && b->uplink != NULL)
+        if (weft__link_deltas_acked(b, ack->token, ack->status))
+            publish_answered(b, (uint32_t)WEFT__DELTA_TOPIC, ack->status == WEFT_REFUSED);
+        else if (!control_settle(b, ack) && b->uplink != NULL)
             event_settle(b, ack);
         free(node);
     }
@@ -121,7 +122,8 @@ static void acks_take(weft_bridge *b)
 bool weft__link_window_open(const weft_bridge *b)
 {
     size_t events = b->uplink != NULL ? weft__uplink_in_flight(b->uplink) : 0;
-    return events + b->wire.control_in_flight < b->wire.window.size;
+    size_t flying = events + b->wire.control_in_flight;
+    return flying < b->wire.window.size && flying + (b->wire.delta_mark != 0) < b->wire.window.max;
 }
 
 /* Returns false when the connection has failed. */
@@ -348,7 +350,7 @@ static size_t acks_worth_waking(const weft_bridge *b)
 {
     if (!b->wire.up)
         return SIZE_MAX;
-    if (b->wire.control_in_flight > 0 || atomic_load(&b->drainers) > 0)
+    if (b->wire.control_in_flight > 0 || atomic_load(&b->drainers) > 0 || weft__link_deltas_wait(b))
         return 1;
     if (b->uplink == NULL)
         return SIZE_MAX;

@@ -32,7 +32,10 @@ void weft__link_beat_soon(weft_bridge *b);
 
 /* Sends what is due, as long as there is room. Returns after how many ms there may be more to do. */
 int64_t weft__link_deltas_send(weft_bridge *b);
-void weft__link_deltas_acked(weft_bridge *b, int token, weft_status status);
+/* An acknowledgement. Returns false if it is of none of these. */
+bool weft__link_deltas_acked(weft_bridge *b, int token, weft_status status);
+/* Whether they wait for one. */
+bool weft__link_deltas_wait(const weft_bridge *b);
 /* There is a fresh connection. */
 void weft__link_deltas_reset(weft_bridge *b);
 

@@ -383,6 +383,35 @@ static void so_much_goes_ahead_of_an_acknowledgement_and_no_more(void)
     fake_broker_destroy(broker);
 }
 
+static bool has_sent_two(void *user)
+{
+    return stats_of(user).delta_sent == 2;
+}
+
+static void what_is_larger_than_all_that_may_go_ahead_goes_alone(void)
+{
+    enum { LARGE = 100 * 1024, MIDDLE = 20 * 1024 };
+    fake_broker *broker = fake_broker_create(FAKE_THREADED);
+    host *a = host_start(broker, "a", 0);
+    CU_ASSERT_EQUAL(weft_bridge_drain(a->bridge, DEADLINE_MS), WEFT_OK);
+    fake_broker_hold_acks(broker, true);
+    char *text = calloc(LARGE + 1, 1);
+    memset(text, 'x', MIDDLE);
+    piece(a, 0, text); /* a mark */
+    memset(text, 'x', LARGE);
+    piece(a, 1, text);
+    CU_ASSERT_TRUE(suite_wait(has_sent_two, a, DEADLINE_MS));
+    fake_broker_hold_acks(broker, false);
+    (void)fake_broker_release_acks(broker, SIZE_MAX);
+    piece(a, 2, text);
+    piece(a, 3, "x");
+    CU_ASSERT_EQUAL(weft_bridge_drain(a->bridge, READY_MS), WEFT_OK);
+    CU_ASSERT_EQUAL(stats_of(a).delta_sent, 4);
+    free(text);
+    host_destroy(a);
+    fake_broker_destroy(broker);
+}
+
 static void denied_pieces_hold_up_nothing(void)
 {
     fake_broker *broker = fake_broker_create(FAKE_THREADED);
@@ -468,5 +497,6 @@ SUITE(bridge_bridge_deltas, CASE(a_piece_goes_at_once_and_gets_its_seq_on_the_wa
       CASE(who_does_not_want_pieces_gets_none), CASE(what_waits_for_the_broker_is_joined_and_whole),
       CASE(a_broker_that_was_away_gets_what_gathered), CASE(at_the_bound_the_oldest_are_lost_and_told),
       CASE(what_the_broker_drops_is_counted_and_not_asked_for), CASE(durable_events_go_first),
-      CASE(so_much_goes_ahead_of_an_acknowledgement_and_no_more), CASE(denied_pieces_hold_up_nothing),
+      CASE(so_much_goes_ahead_of_an_acknowledgement_and_no_more),
+      CASE(what_is_larger_than_all_that_may_go_ahead_goes_alone), CASE(denied_pieces_hold_up_nothing),
       CASE(a_group_may_hold_pieces), CASE(a_stop_sends_what_waits), CASE(the_json_tap_shows_them_as_they_go))
