@@ -354,17 +354,27 @@ static weft_status journal_make(weft_bridge *b, const char **reason)
     return st;
 }
 
+/* Its two readers together would never let it go. */
+static void journal_lock_init(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t attr;
+    pthread_rwlockattr_init(&attr);
+    (void)pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(lock, &attr);
+    pthread_rwlockattr_destroy(&attr);
+}
+
 static void primitives_init(weft_bridge *b, const weft_bridge_opts *opts)
 {
     size_t intake_max_bytes = opts->intake_max_bytes != 0 ? opts->intake_max_bytes : INTAKE_MAX_BYTES;
     pthread_mutex_init(&b->mutex, NULL);
     pthread_mutex_init(&b->notice_mutex, NULL);
     pthread_mutex_init(&b->forget_mutex, NULL);
-    pthread_mutex_init(&b->journal_mutex, NULL);
+    journal_lock_init(&b->journal_lock);
     weft__cond_init(&b->changed);
     weft__ledger_init(&b->ledger);
-    weft__signal *signals[] = {&b->journal_signal, &b->sync_signal, &b->link_signal, &b->downlink_signal,
-                               &b->deliver_signal};
+    weft__signal *signals[] = {&b->journal_signal, &b->sync_signal,     &b->checkpoint_signal,
+                               &b->link_signal,    &b->downlink_signal, &b->deliver_signal};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         weft__signal_init(signals[i]);
     weft__intake_init(&b->intake, b->node, 1, intake_max_bytes, &b->journal_signal);
@@ -398,6 +408,7 @@ static void agents_prepare(weft_bridge *b)
     weft__agent agents[WEFT__AGENT_COUNT] = {
         [WEFT__AGENT_JOURNAL] = {.turn = weft__journal_turn, .signal = &b->journal_signal},
         [WEFT__AGENT_SYNC] = {.turn = weft__sync_turn, .signal = &b->sync_signal},
+        [WEFT__AGENT_CHECKPOINT] = {.turn = weft__checkpoint_turn, .signal = &b->checkpoint_signal},
         [WEFT__AGENT_DELIVER] = {.turn = weft__deliver_turn, .signal = &b->deliver_signal},
         [WEFT__AGENT_DOWNLINK] = {.turn = weft__downlink_turn, .signal = &b->downlink_signal},
         [WEFT__AGENT_LINK] = {.turn = weft__link_turn, .signal = &b->link_signal}};
@@ -411,7 +422,7 @@ static weft_status agents_start(weft_bridge *b)
 {
     for (unsigned i = 0; i < WEFT__AGENT_COUNT; i++) {
         weft__agent *agent = &b->agents[i];
-        bool wanted = b->sends || (i != WEFT__AGENT_JOURNAL && i != WEFT__AGENT_SYNC);
+        bool wanted = b->sends || i > WEFT__AGENT_CHECKPOINT; /* who only listens has no journal */
         if (wanted && !b->env.driven && pthread_create(&agent->thread, NULL, agent_run, agent) != 0)
             return WEFT_NO_MEMORY;
         agent->running = wanted;
@@ -533,7 +544,9 @@ static void agents_end(weft_bridge *b, bool deliver)
         flag_raise(b, &b->journal_stopping, &b->journal_signal);
         agent_end(b, WEFT__AGENT_JOURNAL);
         flag_raise(b, &b->sync_stopping, &b->sync_signal);
+        weft__signal_raise(&b->checkpoint_signal);
         agent_end(b, WEFT__AGENT_SYNC);
+        agent_end(b, WEFT__AGENT_CHECKPOINT);
     }
 }
 
@@ -614,15 +627,15 @@ void weft_bridge_destroy(weft_bridge *b)
     weft__inbound_pool_fini(&b->inbound_pool);
     if (b->journal != NULL)
         weft__journal_close(b->journal);
-    weft__signal *signals[] = {&b->journal_signal, &b->sync_signal, &b->link_signal, &b->downlink_signal,
-                               &b->deliver_signal};
+    weft__signal *signals[] = {&b->journal_signal, &b->sync_signal,     &b->checkpoint_signal,
+                               &b->link_signal,    &b->downlink_signal, &b->deliver_signal};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         weft__signal_fini(signals[i]);
     weft__ledger_fini(&b->ledger);
     pthread_cond_destroy(&b->changed);
     pthread_mutex_destroy(&b->notice_mutex);
     pthread_mutex_destroy(&b->forget_mutex);
-    pthread_mutex_destroy(&b->journal_mutex);
+    pthread_rwlock_destroy(&b->journal_lock);
     pthread_mutex_destroy(&b->mutex);
     free(b->strings);
     free(b);

@@ -4,13 +4,13 @@
  *                          │   ▲ replays, calls       ▲ control
  *   handlers ◀─parcels── deliver thread ◀─ downlink thread ◀─inbound─ the link's own threads
  *
- * Each agent owns a file (journal_thread.c with sync and journal_service.c, link_thread.c with link_connect.c and
+ * Each agent owns a file (journal_thread.c with journal_service.c, sync_thread.c, link_thread.c with link_connect.c and
  * link_subscribe.c and link_deltas.c, downlink_thread.c, deliver_thread.c) and what is marked with its thread's name
  * here; a cursor has a thread and a turn of its own (cursor.h), fed by the downlink thread. An agent's work is cut into
  * turns: a turn does what is due and never waits for another agent, so that a driven bridge, which has no threads, can
  * be given its turns one after the other. All waits for progress (flush, drain, ready) are on `changed`, under `mutex`.
  *
- * Lock order  journal_mutex alone; mutex, then the uplink's or the intake's own; those and the queues' are leaves. */
+ * Lock order  journal_lock alone; mutex, then the uplink's or the intake's own; those and the queues' are leaves. */
 #ifndef WEFT_BRIDGE_PRIVATE_H
 #define WEFT_BRIDGE_PRIVATE_H
 
@@ -120,6 +120,7 @@ typedef struct weft__kill_point {
 typedef enum weft__agent_id {
     WEFT__AGENT_JOURNAL,
     WEFT__AGENT_SYNC,
+    WEFT__AGENT_CHECKPOINT,
     WEFT__AGENT_DELIVER,
     WEFT__AGENT_DOWNLINK,
     WEFT__AGENT_LINK,
@@ -152,7 +153,7 @@ struct weft_bridge {
     weft__kill_point kill_point;
 
     weft__agent agents[WEFT__AGENT_COUNT];
-    weft__signal journal_signal, sync_signal, link_signal, downlink_signal, deliver_signal;
+    weft__signal journal_signal, sync_signal, checkpoint_signal, link_signal, downlink_signal, deliver_signal;
     weft__intake intake;
     weft__deltas deltas;
     weft__ledger ledger;
@@ -163,8 +164,8 @@ struct weft_bridge {
     weft__cursors cursors;
 
     /* journal thread */
-    weft__journal *journal; /* replaced under journal_mutex; sync and checkpoint: the sync thread, under it */
-    pthread_mutex_t journal_mutex;
+    weft__journal *journal; /* replaced under journal_lock; the sync and checkpoint threads share it meanwhile */
+    pthread_rwlock_t journal_lock;
     weft__stream_end ends[WEFT_TOPIC_MAX]; /* of what has left the intake */
     weft__unwritten unwritten;
     weft__pace pace;
@@ -276,6 +277,7 @@ struct weft_bridge {
 
 int64_t weft__journal_turn(weft_bridge *b);
 int64_t weft__sync_turn(weft_bridge *b);
+int64_t weft__checkpoint_turn(weft_bridge *b);
 int64_t weft__link_turn(weft_bridge *b);
 int64_t weft__downlink_turn(weft_bridge *b);
 int64_t weft__deliver_turn(weft_bridge *b);

@@ -1,4 +1,4 @@
-/* bridge/journal_thread.c: the journal agent, which writes, and the sync agent beside it.
+/* bridge/journal_thread.c: the journal agent, which writes.
  *
  * A turn: run calls, write what the intake holds, then the services of journal_service.c. Writing comes before
  * everything else; replays are answered some parts a turn.
@@ -16,7 +16,6 @@ enum {
     IDLE_MS = 200,
     RETRY_MS = 250,
     RESTORE_MS = 1000,
-    SYNC_MS = 100,
     TOPICS_SPARED = WEFT_TOPIC_COST | WEFT_TOPIC_SESSION,
 };
 
@@ -78,16 +77,16 @@ static void calls_run(weft_bridge *b)
 static weft_status journal_reopen(weft_bridge *b)
 {
     const char *reason;
-    pthread_mutex_lock(&b->journal_mutex);
+    pthread_rwlock_wrlock(&b->journal_lock);
     weft__journal *damaged = b->journal;
     b->journal = NULL;
-    pthread_mutex_unlock(&b->journal_mutex);
+    pthread_rwlock_unlock(&b->journal_lock);
     weft__journal_close(damaged);
     weft__journal *opened = NULL;
     weft_status st = weft__bridge_journal_open(b, &opened, &reason);
-    pthread_mutex_lock(&b->journal_mutex);
+    pthread_rwlock_wrlock(&b->journal_lock);
     b->journal = opened;
-    pthread_mutex_unlock(&b->journal_mutex);
+    pthread_rwlock_unlock(&b->journal_lock);
     uint64_t last = 0;
     if (st == WEFT_OK && (st = weft__journal_last_epoch(b->journal, &last)) == WEFT_OK && last < atomic_load(&b->epoch))
         st = weft__journal_begin_epoch(b->journal, atomic_load(&b->epoch));
@@ -280,43 +279,4 @@ int64_t weft__journal_turn(weft_bridge *b)
         reserve_restore(b, now);
     int64_t wait_ms = ready ? weft__journal_service(b) : IDLE_MS;
     return more ? 0 : wait_ms < IDLE_MS ? wait_ms : IDLE_MS;
-}
-
-/* Syncs when somebody waits for it, else every SYNC_MS while there is something to sync; only at the end if the process
- * alone is guarded against. */
-static void journal_sync(weft_bridge *b, int64_t now, bool stopping)
-{
-    pthread_mutex_lock(&b->mutex);
-    bool waited_for = b->flush_waiters > 0;
-    uint64_t written = b->written_receipt;
-    bool behind = written > b->synced_receipt && (stopping || b->opts.durability != WEFT_DURABLE_PROCESS);
-    pthread_mutex_unlock(&b->mutex);
-    if (!behind || !(waited_for || stopping || now - b->synced_ms >= SYNC_MS))
-        return;
-    pthread_mutex_lock(&b->journal_mutex);
-    weft_status st = b->journal != NULL ? weft__journal_sync(b->journal) : WEFT_IO;
-    pthread_mutex_unlock(&b->journal_mutex);
-    b->synced_ms = weft__bridge_mono_ms(b);
-    if (st == WEFT_OK)
-        weft__bridge_step(b, WEFT__STEP_SYNCED);
-    pthread_mutex_lock(&b->mutex);
-    if (st == WEFT_OK)
-        b->synced_receipt = written;
-    pthread_cond_broadcast(&b->changed);
-    pthread_mutex_unlock(&b->mutex);
-}
-
-int64_t weft__sync_turn(weft_bridge *b)
-{
-    pthread_mutex_lock(&b->mutex);
-    bool stopping = b->sync_stopping;
-    pthread_mutex_unlock(&b->mutex);
-    journal_sync(b, weft__bridge_mono_ms(b), stopping);
-    if (stopping)
-        return -1;
-    pthread_mutex_lock(&b->journal_mutex);
-    if (b->journal != NULL)
-        (void)weft__journal_checkpoint(b->journal);
-    pthread_mutex_unlock(&b->journal_mutex);
-    return SYNC_MS;
 }

@@ -27,7 +27,7 @@ static weft_status publish_tool(host *h)
 }
 
 /* Handlers of a host without its journal's turns: as behind a disk that hangs. */
-static const unsigned slow_disk = 1u << WEFT__AGENT_JOURNAL | 1u << WEFT__AGENT_SYNC;
+static const unsigned slow_disk = 1u << WEFT__AGENT_JOURNAL | 1u << WEFT__AGENT_SYNC | 1u << WEFT__AGENT_CHECKPOINT;
 static const unsigned slow_handler = 1u << WEFT__AGENT_DELIVER;
 
 static weft_status count_local(const weft_event *event, void *user)

@@ -67,7 +67,8 @@ static rig *rig_create(uint64_t seed)
     fake_clock_init(&r->w.clock, 1000000);
     r->w.hosts[0] = driven_start(&r->w, "a", 0);
     r->w.disk = sim_disk_ops(r->disk);
-    r->w.held[1] = 1u << WEFT__AGENT_JOURNAL | 1u << WEFT__AGENT_SYNC; /* who only listens has none */
+    r->w.held[1] = 1u << WEFT__AGENT_JOURNAL | 1u << WEFT__AGENT_SYNC |
+                   1u << WEFT__AGENT_CHECKPOINT; /* who only listens has none */
     return r;
 }
 
