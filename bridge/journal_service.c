@@ -218,9 +218,11 @@ static void state_send(weft_bridge *b)
         weft__bridge_send(b, topic, bytes, length, 1, true);
 }
 
+/* A publisher counts its event after giving it away, perhaps when it has been written and shown. */
 static void state_show(weft_bridge *b)
 {
-    if (b->opts.anonymous || !b->state_changed || weft__bridge_mono_ms(b) - b->state_sent_ms < STATE_MS)
+    if (b->opts.anonymous || weft__bridge_mono_ms(b) - b->state_sent_ms < STATE_MS ||
+        !(b->state_changed || weft__node_state_has_news(b->state)))
         return;
     pthread_mutex_lock(&b->mutex);
     bool connected = b->connected;

@@ -36,6 +36,7 @@ struct weft__node_state {
     size_t bucket_count; /* a power of two */
     session *newest, *oldest;
     uint64_t started, ended, live;
+    bool news; /* since it was encoded last */
 };
 
 weft_status weft__node_state_create(weft__node_state **ret)
@@ -257,7 +258,16 @@ void weft__node_state_add(weft__node_state *state, const weft_event *event)
         return;
     pthread_mutex_lock(&state->mutex);
     event_add_locked(state, event);
+    state->news = true;
     pthread_mutex_unlock(&state->mutex);
+}
+
+bool weft__node_state_has_news(weft__node_state *state)
+{
+    pthread_mutex_lock(&state->mutex);
+    bool news = state->news;
+    pthread_mutex_unlock(&state->mutex);
+    return news;
 }
 
 static weft_status state_encode_locked(const weft__node_state *state, const char *node, uint64_t epoch,
@@ -292,6 +302,7 @@ weft_status weft__node_state_encode(weft__node_state *state, const char *node, u
 {
     pthread_mutex_lock(&state->mutex);
     weft_status st = state_encode_locked(state, node, epoch, timestamp_ms, ret, ret_bytes);
+    state->news = state->news && st != WEFT_OK;
     pthread_mutex_unlock(&state->mutex);
     return st;
 }

@@ -11,6 +11,8 @@ weft_status weft__node_state_create(weft__node_state **ret);
 void weft__node_state_destroy(weft__node_state *state);
 /* Counts one event of this node, unless somebody made it up (WEFT_FLAG_SYNTHETIC). */
 void weft__node_state_add(weft__node_state *state, const weft_event *event);
+/* Whether something was counted since the state was encoded last. */
+bool weft__node_state_has_news(weft__node_state *state);
 /* Begins a new epoch: totals start from zero, live sessions stay. */
 void weft__node_state_begin_epoch(weft__node_state *state);
 /* Encodes the State message, at most 64 KiB: the newest sessions that fit, at most 500. Ownership: *ret is malloc'ed.

@@ -25,4 +25,33 @@ static void carries_events_without_a_thread(void)
     fake_broker_destroy(w.broker);
 }
 
-SUITE(bridge_driven, CASE(carries_events_without_a_thread))
+static bool state_shows(fake_broker *broker, uint64_t sessions)
+{
+    size_t length;
+    uint8_t *bytes = fake_broker_retained(broker, "weft/v1/dev/state/a", &length);
+    weft__state *state = NULL;
+    bool shows = bytes != NULL && weft__state_decode(bytes, length, &state, NULL) == WEFT_OK &&
+                 state->sessions_started == sessions;
+    free(state);
+    free(bytes);
+    return shows;
+}
+
+/* As when the publishing thread stands still between giving an event away and counting it. */
+static void what_is_counted_after_its_commit_is_shown_too(void)
+{
+    world w = {.broker = fake_broker_create(FAKE_PUMPED)};
+    fake_clock_init(&w.clock, 1000000);
+    w.hosts[0] = driven_start(&w, "a", 0);
+    turns_give(&w, 50);
+    publish_range(w.hosts[0], 1, 1);
+    turns_give(&w, 200);
+    CU_ASSERT(state_shows(w.broker, 0));
+    weft__node_state_add(w.hosts[0]->bridge->state, &(weft_event){.type = WEFT_SESSION_START, .session_id = "s"});
+    turns_give(&w, 200);
+    CU_ASSERT(state_shows(w.broker, 1));
+    host_destroy(w.hosts[0]);
+    fake_broker_destroy(w.broker);
+}
+
+SUITE(bridge_driven, CASE(carries_events_without_a_thread), CASE(what_is_counted_after_its_commit_is_shown_too))
