@@ -188,6 +188,7 @@ weft_status weft__journal_salvage(weft__journal *j, const char **reason)
         return WEFT_NO_MEMORY;
     (void)pthread_mutex_init(&to.write_lock, NULL);
     (void)pthread_mutex_init(&to.checkpoint_lock, NULL);
+    (void)pthread_mutex_init(&to.sync_lock, NULL);
     *reason = "the journal is damaged, and what can be read of it could not be carried over";
     weft_status st = weft__journal_file_create(to.disk, to.path, reason);
     if (st == WEFT_OK)
@@ -196,6 +197,7 @@ weft_status weft__journal_salvage(weft__journal *j, const char **reason)
         st = weft__journal_file_replace(j->disk, j->path, &j->damaged_path);
     if (st != WEFT_OK)
         weft__journal_file_remove(to.disk, to.path);
+    (void)pthread_mutex_destroy(&to.sync_lock);
     (void)pthread_mutex_destroy(&to.checkpoint_lock);
     (void)pthread_mutex_destroy(&to.write_lock);
     free(to.streams);
