@@ -343,7 +343,7 @@ static weft_status events_put_locked(weft__intake *intake, weft__commit *commit,
 {
     weft_status st = WEFT_OK;
     o->bytes = 0;
-    for (size_t i = 0, bytes; st == WEFT_OK && i < o->count; i++, o->bytes += bytes) {
+    for (size_t i = 0, bytes = 0; st == WEFT_OK && i < o->count; i++, o->bytes += bytes) {
         undo_note_locked(u, intake, weft_topic_number(weft_event_topic(o->events[i])));
         st = event_put_locked(intake, commit, o->events[i], &bytes);
     }
@@ -436,6 +436,7 @@ weft_status weft__intake_put_event(weft__intake *intake, weft_event *event)
     offer_end_locked(intake, &o, st);
     return st;
 }
+
 void weft__intake_hurry(weft__intake *intake)
 {
     pthread_mutex_lock(&intake->mutex);
@@ -443,6 +444,7 @@ void weft__intake_hurry(weft__intake *intake)
     pthread_cond_broadcast(&intake->room);
     pthread_mutex_unlock(&intake->mutex);
 }
+
 void weft__intake_fail(weft__intake *intake, weft_status status, uint32_t spared)
 {
     pthread_mutex_lock(&intake->mutex);

@@ -76,12 +76,13 @@ void weft__commit_free(weft__intake *intake, weft__commit *commit);
 void weft__intake_fail(weft__intake *intake, weft_status status, uint32_t spared);
 /* From now on refuses for good, whatever weft__intake_fail says later. The first status stays. */
 void weft__intake_close(weft__intake *intake, weft_status status);
-/* Gives seqs to `count` events of a stream that do not pass here. Threads: any. */
+
 typedef struct weft__numbers {
     uint64_t epoch;
     uint64_t prev_seq; /* of the stream */
     uint64_t first_seq;
 } weft__numbers;
+/* Gives seqs to `count` events of a stream that do not pass here. Threads: any. */
 void weft__intake_number(weft__intake *intake, weft_topic topic, uint64_t count, weft__numbers *ret);
 /* Starts a new epoch: seq counts from 1 again. */
 void weft__intake_begin_epoch(weft__intake *intake, uint64_t epoch);

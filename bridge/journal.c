@@ -2,10 +2,9 @@
  *
  * Owns       the file, and what must survive: rows, marks, epochs, how far each stream is assigned and acknowledged.
  * Leaves     what is in a message to the codec, when to sync, checkpoint and trim to the bridge.
- * Threads    the journal thread; sync and checkpoint any (journal_sync.c). Locks: sync_lock, checkpoint_lock,
- * write_lock. Invariant  totals in memory are those of the committed rows, but for acknowledgements, which may be
- * ahead.
- */
+ * Threads    the journal thread; sync and checkpoint any (journal_sync.c).
+ * Lock order sync_lock, checkpoint_lock, write_lock.
+ * Invariant  totals in memory are those of the committed rows, but for acknowledgements, which may be ahead. */
 #include "bridge/journal.h"
 
 #include "bridge/journal_db.h"

@@ -1,5 +1,5 @@
-/* bridge/pace.h: patience of the journal thread. When events come faster than RATE a second, each commit of a few of
- * them costs more than it gives: a tenth of a millisecond from commit to commit makes fewer and larger ones.
+/* bridge/pace.h: patience of the journal thread. When more than 20,000 events come a second, each commit of a few of
+ * them costs more than it gives: 150 us from commit to commit make fewer and larger ones.
  *
  * Threads    one at a time. No allocation. */
 #ifndef WEFT_BRIDGE_PACE_H
