@@ -152,8 +152,8 @@ typedef struct weft_feed_mark {
 } weft_feed_mark;
 
 /* Publishes a group of events through the dispatcher and commits them, with the mark (may be NULL), in one transaction:
- * after a crash both are there, or neither. *ret_receipt names the group: written once on_written or
- * weft_bridge_written reach it. count may be 0.
+ * after a crash both are there, or neither; but for best-effort ones, which are in no journal. *ret_receipt names the
+ * group: written once on_written or weft_bridge_written reach it. count may be 0.
  * Returns as weft_publish; if one event is at fault nothing of the group is published and ret_index (may be NULL) names
  * it. */
 weft_status weft_bridge_publish_group(weft_bridge *b, const weft_event *const *events, size_t count,
