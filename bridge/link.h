@@ -46,7 +46,15 @@ typedef struct weft__link_limits {
     uint32_t max_packet_bytes; /* UINT32_MAX: none said */
 } weft__link_limits;
 
+typedef struct weft__link_filter {
+    const char *filter;
+    int qos;            /* 1 but for QoS 0 topics (beat) */
+    weft_status status; /* OK or REFUSED, once subscribed */
+} weft__link_filter;
+
 typedef struct weft__link weft__link;
+
+enum { WEFT__LINK_FILTERS_MAX = 8 }; /* some brokers take no more at once */
 
 /* Every function takes the link made by create. */
 typedef struct weft__link_ops {
@@ -60,6 +68,8 @@ typedef struct weft__link_ops {
     weft_status (*set_will)(weft__link *link, const uint8_t *will, size_t will_bytes);
     /* QoS of the subscription is 1 but for QoS 0 topics (beat). Returns OK, REFUSED or UNREACHABLE. */
     weft_status (*subscribe)(weft__link *link, const char *filter, int qos);
+    /* The same for 1 to WEFT__LINK_FILTERS_MAX filters in one round trip. Returns OK or UNREACHABLE. */
+    weft_status (*subscribe_many)(weft__link *link, weft__link_filter *filters, size_t count);
     weft_status (*unsubscribe)(weft__link *link, const char *filter);
     /* Returns OK with *ret_token (QoS 1: on_acked will name it; QoS 0: 0), FULL (window), TOO_LARGE, or UNREACHABLE. */
     weft_status (*publish)(weft__link *link, const char *topic, const uint8_t *payload, size_t length, int qos,

@@ -4,24 +4,44 @@
 
 enum { SUBSCRIBE_AGAIN_MS = 30000 };
 
-/* Subscribes, unless that has been denied a moment ago. A denial is told, and is no failure of the connection.
- * Returns OK, REFUSED or UNREACHABLE. */
+/* A denial is told, and is no failure of the connection. */
+static void answer_note(weft_bridge *b, uint32_t subject, const char *filter, weft_status answer)
+{
+    if (weft__denials_note_subscribe(&b->denials, subject, answer != WEFT_OK))
+        weft__bridge_notice(
+            b, &(weft_notice){.kind = WEFT_NOTICE_SUBSCRIBE_REFUSED, .status = WEFT_REFUSED, .text = filter});
+    if (answer == WEFT_OK)
+        return;
+    b->wire.waiting |= subject;
+    if (b->wire.subscribe_again_ms == 0)
+        b->wire.subscribe_again_ms = weft__bridge_mono_ms(b) + SUBSCRIBE_AGAIN_MS;
+}
+
+/* Subscribes, unless that has been denied a moment ago. Returns OK, REFUSED or UNREACHABLE. */
 static weft_status filter_subscribe(weft_bridge *b, uint32_t subject, const char *filter, int qos)
 {
     if (b->wire.waiting & subject)
         return WEFT_REFUSED;
     weft_status st = b->link_ops->subscribe(b->link, filter, qos);
-    if (st == WEFT_UNREACHABLE)
-        return st;
-    if (weft__denials_note_subscribe(&b->denials, subject, st != WEFT_OK))
-        weft__bridge_notice(
-            b, &(weft_notice){.kind = WEFT_NOTICE_SUBSCRIBE_REFUSED, .status = WEFT_REFUSED, .text = filter});
-    if (st == WEFT_OK)
-        return st;
-    b->wire.waiting |= subject;
-    if (b->wire.subscribe_again_ms == 0)
-        b->wire.subscribe_again_ms = weft__bridge_mono_ms(b) + SUBSCRIBE_AGAIN_MS;
-    return WEFT_REFUSED;
+    if (st != WEFT_UNREACHABLE)
+        answer_note(b, subject, filter, st);
+    return st == WEFT_OK || st == WEFT_UNREACHABLE ? st : WEFT_REFUSED;
+}
+
+/* Asked for in one round trip. */
+typedef struct fixed_filters {
+    size_t count;
+    weft__link_filter filters[WEFT__LINK_FILTERS_MAX];
+    uint32_t subjects[WEFT__LINK_FILTERS_MAX];
+    char names[WEFT__LINK_FILTERS_MAX][WEFT__TOPIC_MAX_BYTES];
+} fixed_filters;
+
+static weft_status filters_subscribe(weft_bridge *b, fixed_filters *f)
+{
+    weft_status st = f->count > 0 ? b->link_ops->subscribe_many(b->link, f->filters, f->count) : WEFT_OK;
+    for (size_t i = 0; st == WEFT_OK && i < f->count; i++)
+        answer_note(b, f->subjects[i], f->names[i], f->filters[i].status);
+    return st;
 }
 
 weft_status weft__link_subscribe_fixed(weft_bridge *b, uint32_t missing)
@@ -34,20 +54,22 @@ weft_status weft__link_subscribe_fixed(weft_bridge *b, uint32_t missing)
                  {WEFT__TREE_CMD, WEFT__TREE_CMD, b->node},
                  {WEFT__TREE_CMD, WEFT__TREE_NONE, "-"},
                  {WEFT__TREE_REPLY, WEFT__TREE_REPLY, b->node}};
-    char filter[WEFT__TOPIC_MAX_BYTES];
+    _Static_assert(sizeof fixed / sizeof *fixed <= WEFT__LINK_FILTERS_MAX, "asked for at once");
+    fixed_filters f = {.count = 0};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
         uint32_t subject = weft__subject_of_tree(fixed[i].subject);
-        if ((missing & subject) == 0)
+        if ((missing & ~b->wire.waiting & subject) == 0)
             continue;
         /* Who only listens has one command to answer. */
         const char *word = !b->sends && fixed[i].tree == WEFT__TREE_CMD ? "account" : NULL;
-        weft_status st = weft__topic_filter(filter, b->fabric, fixed[i].tree, fixed[i].to, word, NULL);
-        if (st == WEFT_OK)
-            st = filter_subscribe(b, subject, filter, fixed[i].tree == WEFT__TREE_BEAT ? 0 : 1);
-        if (st != WEFT_OK && st != WEFT_REFUSED)
+        char *name = f.names[f.count];
+        weft_status st = weft__topic_filter(name, b->fabric, fixed[i].tree, fixed[i].to, word, NULL);
+        if (st != WEFT_OK)
             return st;
+        f.subjects[f.count] = subject;
+        f.filters[f.count++] = (weft__link_filter){.filter = name, .qos = fixed[i].tree == WEFT__TREE_BEAT ? 0 : 1};
     }
-    return WEFT_OK;
+    return filters_subscribe(b, &f);
 }
 
 /* Brings the subscriptions for events in line with what is wanted; both ways. */

@@ -605,6 +605,35 @@ static weft_status link_subscribe(weft__link *link, const char *filter, int qos)
     return status;
 }
 
+/* Each filter's answer; a single one stands elsewhere. False if the broker did not answer for each. */
+static bool answers_read(const MQTTResponse *response, weft__link_filter *filters, size_t count)
+{
+    if ((int)response->reasonCode < 0 || response->reasonCodeCount != (int)count)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        int code = (int)(count == 1 ? response->reasonCode : response->reasonCodes[i]);
+        filters[i].status = code < 0x80 ? WEFT_OK : WEFT_REFUSED;
+    }
+    return true;
+}
+
+static weft_status link_subscribe_many(weft__link *link, weft__link_filter *filters, size_t count)
+{
+    char *names[WEFT__LINK_FILTERS_MAX];
+    int qos[WEFT__LINK_FILTERS_MAX];
+    for (size_t i = 0; i < count; i++) {
+        names[i] = (char *)filters[i].filter;
+        qos[i] = filters[i].qos;
+    }
+    MQTTResponse response = MQTTClient_subscribeMany5(link->rx, (int)count, names, qos, NULL, NULL);
+    bool answered = answers_read(&response, filters, count);
+    MQTTResponse_free(response);
+    if (answered)
+        return WEFT_OK;
+    link_lose(link);
+    return WEFT_UNREACHABLE;
+}
+
 static weft_status link_unsubscribe(weft__link *link, const char *filter)
 {
     MQTTResponse response = MQTTClient_unsubscribe5(link->rx, filter, NULL);
@@ -767,6 +796,7 @@ const weft__link_ops weft__mqtt_link = {
     .connect = link_connect,
     .set_will = link_set_will,
     .subscribe = link_subscribe,
+    .subscribe_many = link_subscribe_many,
     .unsubscribe = link_unsubscribe,
     .publish = link_publish,
     .peek = link_peek,

@@ -42,6 +42,28 @@ static void stops_delivery_at_unsubscribe(void)
     broker_destroy(b);
 }
 
+static void subscribes_to_many_at_once(void)
+{
+    broker *b = broker_run(NULL);
+    end *a = end_open(broker_url(b), "a");
+    weft__link_filter filters[] = {{"one", 1, WEFT_INVALID}, {"two/+", 0, WEFT_INVALID}, {"three", 1, WEFT_INVALID}};
+    weft__link_filter single = {"four", 1, WEFT_INVALID};
+    CU_ASSERT_EQUAL(ops->subscribe_many(a->link, filters, 3), WEFT_OK);
+    CU_ASSERT_EQUAL(ops->subscribe_many(a->link, &single, 1), WEFT_OK);
+    CU_ASSERT_EQUAL(filters[0].status, WEFT_OK);
+    CU_ASSERT_EQUAL(filters[1].status, WEFT_OK);
+    CU_ASSERT_EQUAL(filters[2].status, WEFT_OK);
+    CU_ASSERT_EQUAL(single.status, WEFT_OK);
+    const char *topics[] = {"one", "two/x", "three", "four"};
+    for (unsigned i = 0; i < 4; i++) {
+        CU_ASSERT_EQUAL(end_say(a, topics[i], "x", false), WEFT_OK);
+        CU_ASSERT_TRUE(HEARS(&a->ear, messages, i + 1));
+        CU_ASSERT_STRING_EQUAL(a->ear.last_topic, topics[i]);
+    }
+    end_close(a);
+    broker_destroy(b);
+}
+
 static void reports_what_the_broker_allows(void)
 {
     broker *b = broker_run(NULL);
@@ -358,6 +380,7 @@ int main(int argc, char **argv)
 {
     static const suite_case cases[] = {CASE(delivers_and_acknowledges),
                                        CASE(stops_delivery_at_unsubscribe),
+                                       CASE(subscribes_to_many_at_once),
                                        CASE(reports_what_the_broker_allows),
                                        CASE(refuses_a_message_over_the_limit),
                                        CASE(is_not_sent_what_would_exhaust_it),

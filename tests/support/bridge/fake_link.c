@@ -332,6 +332,16 @@ static weft_status link_subscribe(weft__link *link, const char *filter, int qos)
     return subscription_change(link, filter, qos);
 }
 
+static weft_status link_subscribe_many(weft__link *link, weft__link_filter *filters, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        filters[i].status = subscription_change(link, filters[i].filter, filters[i].qos);
+        if (filters[i].status == WEFT_UNREACHABLE)
+            return WEFT_UNREACHABLE;
+    }
+    return WEFT_OK;
+}
+
 static weft_status link_unsubscribe(weft__link *link, const char *filter)
 {
     return subscription_change(link, filter, -1);
@@ -407,6 +417,7 @@ const weft__link_ops fake_link = {
     .connect = link_connect,
     .set_will = link_set_will,
     .subscribe = link_subscribe,
+    .subscribe_many = link_subscribe_many,
     .unsubscribe = link_unsubscribe,
     .publish = link_publish,
     .peek = link_peek,
