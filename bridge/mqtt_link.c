@@ -1,12 +1,10 @@
 /* bridge/mqtt_link.c: a link over MQTT 5 with Paho's synchronous client. The only file that names Paho.
  *
- * Owns       four client handles: rx receives, tx sends and carries the will, peek looks at one retained message,
- *            starter never connects (see Paho's thread below).
+ * Owns       three client handles: rx receives, tx sends and carries the will, peek looks at one retained message.
  * Leaves     reconnecting and resubscribing to the caller; packet ids to mqtt_window, causes to mqtt_reason.
  * Threads    the link thread makes all calls. Paho has one thread of its own for all handles of the process; it runs
  *            on_message without and on_published with Paho's global mutex held, and starts a short-lived thread for
- *            on_lost while it holds that mutex. None of them may call Paho or wait for somebody who does. While the
- *            link thread connects, a short-lived thread subscribes on peek.
+ *            on_lost while it holds that mutex. None of them may call Paho or wait for somebody who does.
  * States     down -> up (connect) -> down (connection lost, disconnect, destroy). `up` changes to false once a
  *            connection; whoever changes it tells on_down. Callbacks pass only while up.
  * Lifetime   Paho's thread may be on its way into on_message when a connection closes, and touches the handle once more
@@ -38,7 +36,6 @@ enum {
     GOODBYE_WAIT_MS = 1000,      /* for acknowledgements still under way at disconnect */
     PEEK_WAIT_MIN_MS = 50,       /* for brokers that send the retained message some time after the SUBACK */
     PEEK_WAIT_MAX_MS = 300,
-    POKES_MAX = 100, /* each takes some 10 ms */
     RETIRED_KEEP_MS = 60000,
 };
 
@@ -58,15 +55,12 @@ struct weft__link {
     MQTTClient rx;
     MQTTClient tx; /* NULL if receive_only */
     MQTTClient peek;
-    MQTTClient starter;
-    bool peek_called_back; /* link thread, as all up to box: by Paho's thread, from then on */
-    uint8_t *will;
+    uint8_t *will; /* link thread, as all up to box */
     size_t will_bytes;
     uint32_t max_packet_bytes;
     char tls_error[160]; /* also Paho's thread, while the link thread waits in connect */
     char reason[512];
     weft__mqtt_box box;
-    atomic_bool connecting; /* pokes go on */
     atomic_bool up;
     atomic_uint inside; /* callbacks running */
     weft__mqtt_window window;
@@ -91,7 +85,7 @@ static int64_t now_ms(void)
 
 static void link_free(weft__link *link)
 {
-    MQTTClient *handles[] = {&link->rx, &link->tx, &link->peek, &link->starter};
+    MQTTClient *handles[] = {&link->rx, &link->tx, &link->peek};
     for (size_t i = 0; i < sizeof handles / sizeof *handles; i++)
         if (*handles[i] != NULL)
             MQTTClient_destroy(handles[i]);
@@ -349,41 +343,6 @@ static weft_status filter_subscribe(MQTTClient handle, const char *filter, int q
     return code < 0x80 ? WEFT_OK : WEFT_REFUSED;
 }
 
-/* ---- Paho's thread ----
- *
- * It polls for 100 ms and sees no new socket meanwhile; a connect that has to start it sleeps for 100 ms. So the first
- * peek of a process reads its socket itself, starter starts the thread when that has gone well, and the peek is poked
- * while the others connect. */
-
-/* Once the thread runs, receive is refused before anything else is looked at. "No" holds while process_lock is held,
- * for only a connect starts the thread; "yes" may not: other links lose their connections, and that ends it. */
-static bool thread_runs_locked(const weft__link *link)
-{
-    char *topic;
-    int length;
-    MQTTClient_message *message;
-    return MQTTClient_receive(link->starter, &topic, &length, &message, 0) == MQTTCLIENT_FAILURE;
-}
-
-/* A connect that has no time fails after it has started the thread and before it sleeps. */
-static bool thread_start_locked(const weft__link *link)
-{
-    MQTTClient_connectOptions options = MQTTClient_connectOptions_initializer5;
-    MQTTClient_SSLOptions tls = MQTTClient_SSLOptions_initializer;
-    int64_t until = now_ms() + (int64_t)link->connect_timeout_s * 1000;
-    /* How often Paho looks after the connections of all handles follows from the newest one's. */
-    options.keepAliveInterval = (int)link->keep_alive_s;
-    options.connectTimeout = 0;
-    options.ssl = link->url.tls ? &tls : NULL;
-    MQTTResponse_free(MQTTClient_connect5(link->starter, &options, NULL, NULL));
-    while (!thread_runs_locked(link)) {
-        if (now_ms() > until)
-            return false;
-        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
-    }
-    return true;
-}
-
 /* ---- create and destroy ---- */
 
 static bool strings_copy(weft__link *link, const weft__link_opts *opts)
@@ -403,8 +362,8 @@ static bool strings_copy(weft__link *link, const weft__link_opts *opts)
     return link->uri != NULL;
 }
 
-/* Without callbacks, the handle does not start Paho's thread. */
-static weft_status handle_create(const weft__link *link, const char *client_id, const char *suffix, MQTTClient *ret)
+static weft_status handle_create(weft__link *link, const char *client_id, const char *suffix,
+                                 MQTTClient_connectionLost *lost, MQTTClient_messageArrived *arrived, MQTTClient *ret)
 {
     MQTTClient_createOptions options = MQTTClient_createOptions_initializer;
     options.MQTTVersion = MQTTVERSION_5;
@@ -417,6 +376,8 @@ static weft_status handle_create(const weft__link *link, const char *client_id, 
         *ret = NULL;
         return code == MQTTCLIENT_BAD_UTF8_STRING ? WEFT_INVALID : WEFT_NO_MEMORY;
     }
+    MQTTClient_setCallbacks(*ret, link, lost, arrived, NULL);
+    MQTTClient_setPublished(*ret, link, on_published);
     MQTTClient_setCommandTimeout(*ret, (unsigned long)link->connect_timeout_s * 1000);
     return WEFT_OK;
 }
@@ -434,33 +395,17 @@ static void tls_leave_to_openssl_locked(void)
     MQTTClient_global_init(&options);
 }
 
-static void handle_call_back(weft__link *link, MQTTClient handle, MQTTClient_connectionLost *lost,
-                             MQTTClient_messageArrived *arrived)
-{
-    if (handle == NULL)
-        return;
-    MQTTClient_setCallbacks(handle, link, lost, arrived, NULL);
-    MQTTClient_setPublished(handle, link, on_published);
-}
-
 static weft_status handles_create_locked(weft__link *link, const weft__link_opts *opts)
 {
     char peek_suffix[32];
     tls_leave_to_openssl_locked();
     (void)snprintf(peek_suffix, sizeof peek_suffix, ":peek:%ld", (long)getpid());
-    weft_status status = handle_create(link, opts->client_id, ":rx", &link->rx);
+    weft_status status = handle_create(link, opts->client_id, ":rx", on_lost, on_message, &link->rx);
     if (status == WEFT_OK && !opts->receive_only)
-        status = handle_create(link, opts->client_id, ":tx", &link->tx);
+        status = handle_create(link, opts->client_id, ":tx", on_lost, on_message, &link->tx);
     if (status == WEFT_OK)
-        status = handle_create(link, opts->client_id, peek_suffix, &link->peek);
-    if (status == WEFT_OK)
-        status = handle_create(link, opts->client_id, ":starter", &link->starter);
-    if (status != WEFT_OK)
-        return status;
-    handle_call_back(link, link->rx, on_lost, on_message);
-    handle_call_back(link, link->tx, on_lost, on_message);
-    handle_call_back(link, link->starter, NULL, on_message);
-    return WEFT_OK;
+        status = handle_create(link, opts->client_id, peek_suffix, on_peek_lost, on_peek_message, &link->peek);
+    return status;
 }
 
 /* The end of a link that was not disconnected is that of a crash: the broker publishes the will. */
@@ -531,18 +476,8 @@ static weft_status link_create(const weft__link_opts *opts, const weft__link_cal
 
 /* ---- the other operations ---- */
 
-/* Traffic on the peek while the others connect, without effect at the broker. */
-static void *pokes_run(void *user)
-{
-    weft__link *link = user;
-    for (unsigned i = 0; i < POKES_MAX && atomic_load(&link->connecting); i++)
-        if (filter_subscribe(link->peek, link->will_topic, 1, 2) == WEFT_UNREACHABLE)
-            break;
-    return NULL;
-}
-
 /* Receives first: the sending connection carries the will and so tells others that we are there. */
-static weft_status both_open_locked(weft__link *link, bool clean, weft__link_limits *ret_limits)
+static weft_status connections_open_locked(weft__link *link, bool clean, weft__link_limits *ret_limits)
 {
     weft_status status = connection_open(link, link->rx, CONNECTION_RX, clean, ret_limits);
     if (status == WEFT_OK && link->tx != NULL) {
@@ -550,20 +485,6 @@ static weft_status both_open_locked(weft__link *link, bool clean, weft__link_lim
         if (status != WEFT_OK)
             connection_close(link->rx, 0, MQTTREASONCODE_SUCCESS);
     }
-    return status;
-}
-
-/* Pokes, if there was a peek, which has left Paho's thread running; without them it takes longer. */
-static weft_status connections_open_locked(weft__link *link, bool clean, weft__link_limits *ret_limits)
-{
-    pthread_t pokes;
-    atomic_store(&link->connecting, true);
-    bool poking = link->will_topic != NULL && MQTTClient_isConnected(link->peek) && thread_runs_locked(link) &&
-                  pthread_create(&pokes, NULL, pokes_run, link) == 0;
-    weft_status status = both_open_locked(link, clean, ret_limits);
-    atomic_store(&link->connecting, false);
-    if (poking)
-        pthread_join(pokes, NULL);
     return status;
 }
 
@@ -693,72 +614,14 @@ static int peek_wait_ms(int64_t answered_ms)
     return (int)(wait < PEEK_WAIT_MIN_MS ? PEEK_WAIT_MIN_MS : wait < PEEK_WAIT_MAX_MS ? wait : PEEK_WAIT_MAX_MS);
 }
 
-/* A broker that answers in order has sent the message before it answers a second time, however slow it is. */
-static weft_status retained_ask(weft__link *link, const char *topic, int *ret_wait_ms)
+static weft_status retained_read(weft__link *link, const char *topic, uint8_t **ret, size_t *ret_bytes)
 {
     int64_t start = now_ms();
     weft_status status = filter_subscribe(link->peek, topic, 1, 0);
+    /* A broker that answers in order has sent the message before it answers a second time, however slow it is. */
     if (status == WEFT_OK)
         status = filter_subscribe(link->peek, topic, 1, 2);
-    *ret_wait_ms = peek_wait_ms(now_ms() - start);
-    return status;
-}
-
-/* Brings to the box what Paho's thread would bring. False if nothing came in time. */
-static bool peek_receive(weft__link *link, int64_t wait_ms)
-{
-    char *topic = NULL;
-    int length = 0;
-    MQTTClient_message *message = NULL;
-    int code = MQTTClient_receive(link->peek, &topic, &length, &message, wait_ms > 0 ? (unsigned long)wait_ms : 0);
-    if (message != NULL)
-        return on_peek_message(link, topic, length, message) != 0;
-    if (code < 0)
-        on_peek_lost(link, NULL);
-    return false;
-}
-
-static weft_status retained_receive(weft__link *link, int wait_ms, uint8_t **ret, size_t *ret_bytes)
-{
-    int64_t until = now_ms() + wait_ms;
-    weft_status status;
-    bool more;
-    do {
-        more = peek_receive(link, until - now_ms());
-        status = weft__mqtt_box_take(&link->box, 0, ret, ret_bytes);
-    } while (status == WEFT_OK && *ret == NULL && more && now_ms() < until);
-    return status;
-}
-
-/* When the process lock is given back, Paho's thread runs or nothing is connected. */
-static weft_status retained_read_locked(weft__link *link, const char *topic, uint8_t **ret, size_t *ret_bytes)
-{
-    int wait_ms;
-    weft_status status = retained_ask(link, topic, &wait_ms);
-    if (status == WEFT_OK)
-        status = retained_receive(link, wait_ms, ret, ret_bytes);
-    if (status == WEFT_OK && !thread_start_locked(link)) {
-        free(*ret);
-        *ret = NULL;
-        status = WEFT_UNREACHABLE;
-    }
-    if (status != WEFT_OK)
-        connection_close(link->peek, 0, MQTTREASONCODE_SUCCESS);
-    return status;
-}
-
-static weft_status retained_read(weft__link *link, const char *topic, uint8_t **ret, size_t *ret_bytes)
-{
-    int wait_ms;
-    weft_status status = retained_ask(link, topic, &wait_ms);
-    return status == WEFT_OK ? weft__mqtt_box_take(&link->box, wait_ms, ret, ret_bytes) : status;
-}
-
-static void peek_call_back(weft__link *link)
-{
-    if (!link->peek_called_back)
-        handle_call_back(link, link->peek, on_peek_lost, on_peek_message);
-    link->peek_called_back = true;
+    return status == WEFT_OK ? weft__mqtt_box_take(&link->box, peek_wait_ms(now_ms() - start), ret, ret_bytes) : status;
 }
 
 /* Stays connected when all went well, for the connect that follows: Paho's thread ends with the last connection, and to
@@ -769,18 +632,13 @@ static weft_status link_peek(weft__link *link, const char *topic, uint8_t **ret,
     weft__mqtt_box_empty(&link->box);
     pthread_mutex_lock(&process_lock);
     connection_close(link->peek, 0, MQTTREASONCODE_SUCCESS);
-    bool alone = !link->peek_called_back && !thread_runs_locked(link);
-    if (!alone)
-        peek_call_back(link);
     weft_status status = connection_open(link, link->peek, CONNECTION_PEEK, true, &ignored);
-    bool opened = status == WEFT_OK;
-    if (opened && alone)
-        status = retained_read_locked(link, topic, ret, ret_bytes);
     pthread_mutex_unlock(&process_lock);
-    if (opened && !alone)
+    if (status == WEFT_OK) {
         status = retained_read(link, topic, ret, ret_bytes);
-    if (opened && status != WEFT_OK)
-        reason_set(link, "the broker closed the connection at once, or refuses to tell who is there");
+        if (status != WEFT_OK)
+            reason_set(link, "the broker closed the connection at once, or refuses to tell who is there");
+    }
     if (status != WEFT_OK) {
         pthread_mutex_lock(&process_lock);
         connection_close(link->peek, 0, MQTTREASONCODE_SUCCESS);

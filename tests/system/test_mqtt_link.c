@@ -234,35 +234,6 @@ static void peeks_at_a_retained_message(void)
     broker_destroy(b);
 }
 
-static void peeks_first_in_its_process_and_in_company(void)
-{
-    broker *b = broker_run(NULL);
-    end *said = end_open(broker_url(b), "said");
-    CU_ASSERT_EQUAL(end_say(said, "live/b", "here", true), WEFT_OK);
-    CU_ASSERT_TRUE(HEARS(&said->ear, acked, 1));
-    end_close(said); /* and with it the last connection */
-    weft__link_opts first_opts = end_options(broker_url(b), "first"), next_opts = end_options(broker_url(b), "next");
-    end *first = end_create(&first_opts), *next = end_create(&next_opts);
-    for (unsigned round = 1; round <= 2; round++) {
-        end *ends[] = {first, next};
-        for (unsigned i = 0; i < 2; i++) {
-            end_expect_retained(ends[i], round == 1 ? "live/b" : "live/none", round == 1 ? "here" : NULL);
-            CU_ASSERT_EQUAL_FATAL(end_connect(ends[i], true), WEFT_OK);
-            CU_ASSERT_EQUAL(ops->subscribe(ends[i]->link, i == 0 ? "first" : "next", 1), WEFT_OK);
-        }
-        CU_ASSERT_EQUAL(end_say(first, "next", "x", false), WEFT_OK);
-        CU_ASSERT_EQUAL(end_say(next, "first", "x", false), WEFT_OK);
-        for (unsigned i = 0; i < 2; i++) {
-            CU_ASSERT_TRUE(HEARS(&ends[i]->ear, messages, round));
-            CU_ASSERT_TRUE(HEARS(&ends[i]->ear, acked, round));
-            ops->disconnect(ends[i]->link);
-        }
-    }
-    end_close(first);
-    end_close(next);
-    broker_destroy(b);
-}
-
 static void tells_retained_messages_from_live_ones(void)
 {
     broker *b = broker_run(NULL);
@@ -392,7 +363,6 @@ int main(int argc, char **argv)
                                        CASE(acknowledges_each_of_many_large_messages_once),
                                        CASE(counts_packet_ids_past_their_end),
                                        CASE(peeks_at_a_retained_message),
-                                       CASE(peeks_first_in_its_process_and_in_company),
                                        CASE(tells_retained_messages_from_live_ones),
                                        CASE(leaves_its_will_when_it_ends_without_goodbye),
                                        CASE(carries_the_newest_will),
