@@ -19,7 +19,9 @@ extern const command bench_pub, bench_sub, bench_rtt, bench_local; /* bench_NAME
 #define BENCH_DISK_ROWS                                                                                                \
     {"no-journal", 0, NULL, "keep what is published in memory, not in a journal"},                                     \
     {                                                                                                                  \
-        "journal-dir", 0, "DIR", "put the journal in a directory that is made in this one ($TMPDIR, /tmp)"             \
+        "journal-dir", 0, "DIR",                                                                                       \
+            "put the journal in a directory that is made in this one ($TMPDIR, /tmp),\n"                               \
+            "on the disk that a node would use"                                                                        \
     }
 #define BENCH_OUTPUT_ROWS                                                                                              \
     {"json", 'j', NULL, "print the result as one JSON object"},                                                        \

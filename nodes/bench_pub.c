@@ -10,7 +10,6 @@
 #include "nodes/bench_report.h"
 #include "nodes/bench_source.h"
 #include "nodes/deadline.h"
-#include "nodes/filter_options.h"
 #include "nodes/interrupt.h"
 #include "nodes/journal_options.h"
 #include "nodes/places.h"
@@ -71,11 +70,20 @@ typedef struct job {
 
 static bool kinds_read(const args *a, uint32_t *ret)
 {
+    bool mixed = false;
     *ret = 0;
-    if (args_count(a, "kinds") == 1 && strcmp(args_text(a, "kinds", ""), "mixed") == 0)
-        return true;
-    if (!topics_option_read(a, "kinds", ret))
-        return false;
+    for (size_t i = 0; i < args_count(a, "kinds"); i++) {
+        const char *kind = args_nth(a, "kinds", i);
+        weft_topic topic = weft_topic_from_name(kind);
+        mixed = mixed || strcmp(kind, "mixed") == 0;
+        if (topic == 0 && strcmp(kind, "mixed") != 0) {
+            args_usage(a, "--kinds: '%s' is none of: mixed tool llm agent session cost system custom.", kind);
+            return false;
+        }
+        *ret |= (uint32_t)topic;
+    }
+    if (mixed)
+        *ret = 0;
     if ((*ret & WEFT_TOPICS_BEST_EFFORT) == 0)
         return true;
     args_usage(a, "--kinds: best-effort events may be dropped under pressure; only durable ones can be counted.");
@@ -329,7 +337,8 @@ static void stay_while_asked(const job *j)
     uint64_t replayed = f.replayed;
     int64_t quiet_ms = f.connects > j->node_count ? ASKED_BEAT_MS : ASKED_QUIET_MS;
     int64_t end = deadline_in_ms(ASKED_MAX_MS), quiet = deadline_in_ms(quiet_ms);
-    while (deadline_left_ms(quiet, 1) > 0 && deadline_left_ms(end, 1) > 0 && !interrupt_wait(STEP_MS)) {
+    while (!is_hopeless(j) && deadline_left_ms(quiet, 1) > 0 && deadline_left_ms(end, 1) > 0 &&
+           !interrupt_wait(STEP_MS)) {
         uint64_t now = figures_of(j).replayed;
         if (now != replayed)
             quiet = deadline_in_ms(quiet_ms);
@@ -393,6 +402,8 @@ static bool report(const job *j, const figures *f)
     bench_report_begin(&r, args_flag(j->args, "json"), "pub");
     bench_report_text(&r, "node", "node", j->base);
     bench_report_count(&r, "nodes", "nodes", j->node_count);
+    bench_report_text(&r, "durability", "durability",
+                      args_flag(j->args, "no-journal") ? "none" : args_text(j->args, "durability", "power"));
     bench_report_count(&r, "events", "events accepted", f->accepted);
     bench_report_count(&r, "acknowledged", "  acknowledged", f->acked);
     bench_report_count(&r, "messages", "messages", f->messages);
@@ -486,6 +497,7 @@ const command bench_pub = {
         "  held back        refused at first, because the disk or the broker was slower; tried again until taken\n"
         "  behind schedule  with --rate: how long after its time an event was published; its latency counts from\n"
         "                   that time\n"
+        "Without --rate events stand in line, and weft bench sub tells of latency how long that line is.\n"
         "Exit status: 0 all acknowledged, also after Ctrl-C; 1 some are not; 2 usage; 3 no broker; 4 the name is in "
         "use.",
     .options = rows,

@@ -234,11 +234,14 @@ const command bench_sub = {
     .details =
         "It says on standard error when it hears: start weft bench pub then. Latency is counted from the moment\n"
         "that an event was due, by a clock that all processes of a host share; of other hosts' events it is not\n"
-        "known. Missing is what did not come between the first and the last of a stream. What the bridge noticed and\n"
-        "asked the publisher for again is healed: in its place, or later and marked as replayed. Exit status: 0 all "
-        "came, also on Ctrl-C without --expect; 1 fewer, or "
-        "some twice or\n"
-        "out of order; 2 usage; 3 no broker.",
+        "known. Where weft bench pub publishes as fast as it can, it is mostly the time in line: try --rate there.\n"
+        "  missing           did not come, between the first and the last of a stream\n"
+        "  in later, marked  came after later ones of its stream, asked for again and marked as replayed\n"
+        "  gaps noticed      by the bridge, which asks the publisher again for what it has missed\n"
+        "  events healed     of those, the ones that came then, in their place or later\n"
+        "  reported lost     those that the publisher no longer had\n"
+        "Exit status: 0 all came, also on Ctrl-C without --expect; 1 fewer, or some twice or out of order; 2 usage;\n"
+        "3 no broker.",
     .options = rows,
     .run = run,
 };

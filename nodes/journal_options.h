@@ -11,7 +11,7 @@
         {"journal-keep", 0, "AGE", "keep what is acknowledged for so long, as 12h (7d)"},                              \
         {"journal-reserve", 0, "SIZE", "hold room for cost and session events on a full disk (16M; 0: none)"},         \
     {                                                                                                                  \
-        "durability", 0, "KIND", "what an answered line survives: power (cuts; the default), or process (its end)"     \
+        "durability", 0, "KIND", "what is journaled survives: power (cuts; the default), or process (its end)"         \
     }
 
 /* Writes what is given into the options. Says on stderr what is wrong and returns false: return EXIT_USAGE then. */
