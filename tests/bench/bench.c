@@ -112,7 +112,9 @@ static void table_line(const char *group, const char *name, const char *unit, co
 static void report_table(const bench_report *report, const bench_line *line)
 {
     if (report->rows == 0)
-        printf("%-9s %-50s %-9s %10s %10s %10s %10s\n", "group", "name", "unit", "min", "median", "max", "ratio");
+        printf("ratio: the median of what is measured / the median of what stands beside it, indented\n\n"
+               "%-9s %-50s %-9s %10s %10s %10s %10s\n",
+               "group", "name", "unit", "min", "median", "max", "ratio");
     table_line(line->group, line->name, line->unit, &line->of[0], false);
     for (unsigned i = 1; i < line->count; i++) {
         char name[64];
