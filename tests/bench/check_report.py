@@ -2,7 +2,7 @@
 """Holds the form of `tests/bench/run GROUP… --json`: a list of figures, each complete, beside references (if it has any)
 in order, the first of which is there whatever was installed at build time; nothing about speed.
 
-check_report.py PROGRAM ROUNDS EVENTS GROUP…
+check_report.py PROGRAM ROUNDS EVENTS [--only TEXT] GROUP…
 """
 import json
 import os
@@ -14,6 +14,7 @@ NUMBER = (float, type(None))  # None: it cannot be done, or is not here
 KEYS = {"group": str, "name": str, "unit": str, "min": NUMBER, "median": NUMBER, "max": NUMBER, "reference": NUMBER,
         "ratio": NUMBER, "beside": list}
 program, rounds, events, *groups = sys.argv[1:]
+only, groups = (groups[:2], groups[2:]) if groups[0] == "--only" else ([], groups)
 
 
 def check_reference(row, reference):
@@ -37,7 +38,7 @@ def check_row(row):
 
 
 with tempfile.TemporaryDirectory() as directory:
-    output = subprocess.run([program, *groups, "--json", "--rounds", rounds, "--events", events], check=True,
+    output = subprocess.run([program, *groups, *only, "--json", "--rounds", rounds, "--events", events], check=True,
                             stdout=subprocess.PIPE, env={**os.environ, "TMPDIR": directory}).stdout
 rows = json.loads(output, parse_int=float)
 assert isinstance(rows, list)

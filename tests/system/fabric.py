@@ -14,6 +14,7 @@ import tempfile
 import time
 import unittest
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 # A shell that runs the tests in the background ignores SIGINT, and every child of ours would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -26,12 +27,39 @@ def mosquitto():
     return shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
 
-def main():
-    """Runs the tests of the calling script; skipped as a whole where there is no broker."""
+def main(at_once=1):
+    """Runs the tests of the calling script, so many at once; skipped as a whole where there is no broker."""
     if mosquitto() is None or shutil.which("mosquitto_sub") is None:
         print("skipped: mosquitto and its clients are not installed")
         sys.exit(77)
+    if at_once > 1:
+        unittest.defaultTestLoader.suiteClass = type("Suite", (SuiteAtOnce,), {"at_once": at_once})
     unittest.main(verbosity=2)
+
+
+class SuiteAtOnce(unittest.TestSuite):
+    """Runs its cases in threads: for those that wait most of the time. Each has a fabric, thus a broker, of its own."""
+
+    def run(self, result, debug=False):
+        cases = list(flat(self))
+        with ThreadPoolExecutor(self.at_once) as pool:
+            for case, one in zip(cases, pool.map(run_alone, cases)):
+                result.stream.writeln(f"{case.id()} ... {'ok' if one.wasSuccessful() else 'FAILED'}")
+                result.testsRun += one.testsRun
+                for kind in "failures", "errors", "skipped":
+                    getattr(result, kind).extend(getattr(one, kind))
+        return result
+
+
+def flat(suite):
+    for part in suite:
+        yield from flat(part) if isinstance(part, unittest.TestSuite) else (part,)
+
+
+def run_alone(case):
+    result = unittest.TestResult()
+    case.run(result)
+    return result
 
 
 def free_port():

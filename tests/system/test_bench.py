@@ -30,7 +30,7 @@ class WithoutBroker(Bench):
     def test_bad_options_are_refused_by_name(self):
         self.expect(self.fabric.weft("bench"), 2, "pub, sub, rtt or local")
         self.expect(self.fabric.weft("bench", "pup"), 2, "'pup'", "'pub'")
-        self.expect(self.bench("pub", "--kinds", "tools"), 2, "'tools'")
+        self.expect(self.bench("pub", "--kinds", "tools"), 2, "'tools'", "mixed tool llm")
         self.expect(self.bench("pub", "--kinds", "delta"), 2, "best-effort")
         self.expect(self.bench("pub", "--rate", "-1"), 2, "--rate", "'-1'")
         self.expect(self.bench("pub", "--no-journal", "--journal-dir", "/tmp"), 2, "--no-journal", "--journal-dir")
@@ -71,6 +71,7 @@ class WithBroker(Bench):
         sub = self.start_sub("--expect", "20000", "--timeout", str(4 * DEADLINE_S))
         published = self.result("pub", "--count", "20000", "--journal-dir", self.fabric.directory)
         self.assertEqual((published["events"], published["acknowledged"]), (20000, 20000))
+        self.assertEqual(published["durability"], "power")
         self.assertEqual(sub.wait(), 0, sub.err())
         heard = json.loads(sub.out())
         self.assertEqual((heard["events"], heard["streams"], heard["others"]), (20000, 7, 0))
@@ -85,6 +86,7 @@ class WithBroker(Bench):
         published = self.result("pub", "--nodes", "2", "--rate", "1000", "--duration", "0.5", "--kinds", "cost",
                                 "--kinds", "tool", "--size", "400", "--no-journal")
         self.assertEqual((published["events"], published["acknowledged"], published["nodes"]), (500, 500, 2))
+        self.assertEqual(published["durability"], "none")
         self.assertIn("p99", published["behind_schedule_us"])
         self.assertEqual(sub.wait(), 0, sub.err())
         heard = json.loads(sub.out())
@@ -143,12 +145,14 @@ class WithBroker(Bench):
         for part in "p50 ", "p90 ", "p99 ", "max ":
             self.assertIn(part, quiet.stdout.decode())
 
+    def test_rtt_of_a_node_that_does_not_answer_fails(self):
+        self.expect(self.bench("rtt", "--to", "host-c", "--count", "1", "--timeout", "3"), 1, "--respond")
+
     def test_rtt_asks_another_process(self):
         responder = self.spawn("rtt", "--respond", "--node", "host-b", "--json")
         wait_for(lambda: "answers in the fabric" in responder.err(), "the responder listens")
         result = self.result("rtt", "--to", "host-b", "--count", "20")
         self.assertEqual((result["to"], result["answered"]), ("host-b", 20))
-        self.expect(self.bench("rtt", "--to", "host-c", "--count", "1", "--timeout", "3"), 1, "--respond")
         responder.signal(SIGINT)
         self.assertEqual(responder.wait(), 0, responder.err())
         self.assertEqual(json.loads(responder.out())["answered"], 20)
@@ -168,4 +172,4 @@ class WithBroker(Bench):
 
 
 if __name__ == "__main__":
-    main()
+    main(at_once=4)

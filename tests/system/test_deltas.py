@@ -145,4 +145,4 @@ class Deltas(FabricTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(at_once=2)
