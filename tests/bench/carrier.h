@@ -14,8 +14,9 @@ typedef struct bench_sender_opts {
     const char *dir;     /* for files */
     unsigned index;      /* among the senders */
     const bench_load *load;
-    bool soon;             /* each event shall arrive soon, rather than all with little effort */
-    unsigned parcel_bytes; /* peers: events are packed by hand until so many bytes are full; 0: one event a message */
+    bool soon; /* each event shall arrive soon, rather than all with little effort */
+    unsigned
+        parcel_bytes; /* of send_parcel: events are packed by hand until so many are full; 0: one event a message */
 } bench_sender_opts;
 
 typedef struct bench_receiver_opts {
@@ -28,9 +29,11 @@ typedef struct bench_carrier {
     const char *name;
     const bench_server_kind *server;
     void *(*sender_open)(const bench_sender_opts *opts);
-    /* Sends the event of that number, or gathers it. Blocks while there is no room. */
+    /* One of the two: the event of that number, or a parcel of events (parcel.h), the newest of that topic. Blocks
+     * while there is no room; may gather what it is given. */
     void (*send)(void *sender, uint64_t number);
-    /* Called before the sender's thread rests: nothing may stay gathered. */
+    void (*send_parcel)(void *sender, const uint8_t *parcel, size_t bytes, unsigned topic);
+    /* Called before the sender's thread rests: nothing may stay gathered. NULL: nothing ever does. */
     void (*push)(void *sender);
     /* Blocks until everything is as safe as this carrier promises. */
     void (*finish)(void *sender);

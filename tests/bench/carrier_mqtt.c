@@ -29,7 +29,6 @@ typedef struct mqtt_end {
     uint16_t packet_id;
     uint32_t window, under_way;
     size_t out_used, in_begin, in_end;
-    bench_parcel *parcel; /* of a sender */
     bench_ledger *ledger; /* of a receiver */
     pthread_t thread;
     uint8_t out[BUFFER_BYTES], in[BUFFER_BYTES];
@@ -188,8 +187,9 @@ static mqtt_end *end_open(const char *url, const char *role, unsigned index)
     return end;
 }
 
-static void end_close(mqtt_end *end)
+static void end_close(void *user)
 {
+    mqtt_end *end = user;
     close(end->fd);
     free(end);
 }
@@ -201,15 +201,7 @@ static void *sender_open(const bench_sender_opts *opts)
     mqtt_end *end = end_open(opts->address, "sender", opts->index);
     struct timeval patience = {.tv_sec = PATIENCE_S};
     setsockopt(end->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    end->parcel = bench_parcel_create(opts->load, opts->index, opts->parcel_bytes);
     return end;
-}
-
-static void sender_close(void *user)
-{
-    mqtt_end *end = user;
-    bench_parcel_destroy(end->parcel);
-    end_close(end);
 }
 
 static void acks_count(mqtt_end *end)
@@ -229,14 +221,10 @@ static void acks_await(mqtt_end *end, uint32_t until)
     }
 }
 
-static void publish(mqtt_end *end)
+static void sender_send(void *user, const uint8_t *parcel, size_t bytes, unsigned topic)
 {
+    mqtt_end *end = user;
     char name[32];
-    size_t bytes;
-    unsigned topic;
-    const uint8_t *parcel = bench_parcel_take(end->parcel, &bytes, &topic);
-    if (parcel == NULL)
-        return;
     if (end->under_way == end->window)
         acks_await(end, end->window - 1);
     snprintf(name, sizeof name, "bench/%u/sender", topic);
@@ -249,17 +237,9 @@ static void publish(mqtt_end *end)
     end->under_way++;
 }
 
-static void sender_send(void *user, uint64_t number)
-{
-    mqtt_end *end = user;
-    if (bench_parcel_add(end->parcel, number))
-        publish(end);
-}
-
 static void sender_push(void *user)
 {
     mqtt_end *end = user;
-    publish(end);
     flush_out(end);
     while (end->under_way != 0 && fill_in(end, MSG_DONTWAIT))
         acks_count(end);
@@ -267,9 +247,7 @@ static void sender_push(void *user)
 
 static void sender_finish(void *user)
 {
-    mqtt_end *end = user;
-    publish(end);
-    acks_await(end, 0);
+    acks_await(user, 0);
 }
 
 /* ---- receiving ---- */
@@ -321,9 +299,9 @@ static void receiver_close(void *user)
 const bench_carrier bench_carry_mqtt = {.name = "mqtt",
                                         .server = &bench_mosquitto,
                                         .sender_open = sender_open,
-                                        .send = sender_send,
+                                        .send_parcel = sender_send,
                                         .push = sender_push,
                                         .finish = sender_finish,
-                                        .sender_close = sender_close,
+                                        .sender_close = end_close,
                                         .receiver_open = receiver_open,
                                         .receiver_close = receiver_close};

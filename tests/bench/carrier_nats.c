@@ -20,7 +20,6 @@ typedef struct nats_end {
     jsCtx *js;
     natsSubscription *subscription; /* of a receiver */
     bench_ledger *ledger;
-    bench_parcel *parcel; /* of a sender */
 } nats_end;
 
 static void check(natsStatus status)
@@ -66,8 +65,9 @@ static nats_end *end_open(const char *url, bool soon)
     return end;
 }
 
-static void end_close(nats_end *end)
+static void end_close(void *user)
 {
+    nats_end *end = user;
     natsSubscription_Destroy(end->subscription);
     jsCtx_Destroy(end->js);
     natsConnection_Destroy(end->connection);
@@ -96,45 +96,24 @@ static void *sender_open(const bench_sender_opts *opts)
 {
     nats_end *end = end_open(opts->address, opts->soon);
     stream_make(end);
-    end->parcel = bench_parcel_create(opts->load, opts->index, opts->parcel_bytes);
     return end;
 }
 
-static void sender_push(void *user)
+static void sender_send(void *user, const uint8_t *parcel, size_t bytes, unsigned topic)
 {
     nats_end *end = user;
     char subject[32];
-    size_t bytes;
-    unsigned topic;
-    const uint8_t *parcel = bench_parcel_take(end->parcel, &bytes, &topic);
-    if (parcel == NULL)
-        return;
     snprintf(subject, sizeof subject, "bench.%u.sender", topic);
     check(js_PublishAsync(end->js, subject, parcel, (int)bytes, NULL));
-}
-
-static void sender_send(void *user, uint64_t number)
-{
-    nats_end *end = user;
-    if (bench_parcel_add(end->parcel, number))
-        sender_push(end);
 }
 
 static void sender_finish(void *user)
 {
     nats_end *end = user;
     jsPubOptions opts;
-    sender_push(end);
     check(jsPubOptions_Init(&opts));
     opts.MaxWait = WAIT_MS;
     check(js_PublishAsyncComplete(end->js, &opts));
-}
-
-static void sender_close(void *user)
-{
-    nats_end *end = user;
-    bench_parcel_destroy(end->parcel);
-    end_close(end);
 }
 
 /* ---- receiving ---- */
@@ -162,17 +141,11 @@ static void *receiver_open(const bench_receiver_opts *opts)
     return end;
 }
 
-static void receiver_close(void *user)
-{
-    end_close(user);
-}
-
 const bench_carrier bench_carry_jetstream = {.name = "jetstream",
                                              .server = &nats_server,
                                              .sender_open = sender_open,
-                                             .send = sender_send,
-                                             .push = sender_push,
+                                             .send_parcel = sender_send,
                                              .finish = sender_finish,
-                                             .sender_close = sender_close,
+                                             .sender_close = end_close,
                                              .receiver_open = receiver_open,
-                                             .receiver_close = receiver_close};
+                                             .receiver_close = end_close};

@@ -15,7 +15,6 @@
 
 typedef struct paho_end {
     weft__link *link;
-    bench_parcel *parcel; /* of a sender */
     bench_ledger *ledger; /* of a receiver */
     uint32_t window;
     sem_t room;
@@ -62,8 +61,9 @@ static paho_end *end_open(const char *url, const char *role, unsigned index, boo
     return end;
 }
 
-static void end_close(paho_end *end)
+static void end_close(void *user)
 {
+    paho_end *end = user;
     weft__mqtt_link.disconnect(end->link);
     weft__mqtt_link.destroy(end->link);
     sem_destroy(&end->room);
@@ -72,16 +72,7 @@ static void end_close(paho_end *end)
 
 static void *sender_open(const bench_sender_opts *opts)
 {
-    paho_end *end = end_open(opts->address, "sender", opts->index, false);
-    end->parcel = bench_parcel_create(opts->load, opts->index, opts->parcel_bytes);
-    return end;
-}
-
-static void sender_close(void *user)
-{
-    paho_end *end = user;
-    bench_parcel_destroy(end->parcel);
-    end_close(end);
+    return end_open(opts->address, "sender", opts->index, false);
 }
 
 static void room_take(paho_end *end)
@@ -91,14 +82,9 @@ static void room_take(paho_end *end)
             bench_die("sem_wait failed");
 }
 
-static void sender_push(void *user)
+static void sender_send(void *user, const uint8_t *parcel, size_t bytes, unsigned topic)
 {
     paho_end *end = user;
-    size_t bytes;
-    unsigned topic;
-    const uint8_t *parcel = bench_parcel_take(end->parcel, &bytes, &topic);
-    if (parcel == NULL)
-        return;
     char name[32];
     snprintf(name, sizeof name, "bench/%u/sender", topic);
     room_take(end);
@@ -109,17 +95,9 @@ static void sender_push(void *user)
             bench_die(weft_status_text(status));
 }
 
-static void sender_send(void *user, uint64_t number)
-{
-    paho_end *end = user;
-    if (bench_parcel_add(end->parcel, number))
-        sender_push(end);
-}
-
 static void sender_finish(void *user)
 {
     paho_end *end = user;
-    sender_push(end);
     for (uint32_t i = 0; i < end->window; i++)
         room_take(end);
     for (uint32_t i = 0; i < end->window; i++)
@@ -135,17 +113,11 @@ static void *receiver_open(const bench_receiver_opts *opts)
     return end;
 }
 
-static void receiver_close(void *user)
-{
-    end_close(user);
-}
-
 const bench_carrier bench_carry_paho = {.name = "paho",
                                         .server = &bench_mosquitto,
                                         .sender_open = sender_open,
-                                        .send = sender_send,
-                                        .push = sender_push,
+                                        .send_parcel = sender_send,
                                         .finish = sender_finish,
-                                        .sender_close = sender_close,
+                                        .sender_close = end_close,
                                         .receiver_open = receiver_open,
-                                        .receiver_close = receiver_close};
+                                        .receiver_close = end_close};

@@ -18,8 +18,7 @@ enum { PIPELINE = 1000 };
 
 typedef struct redis_end {
     redisContext *redis;
-    bench_parcel *parcel;    /* of a sender, as the next */
-    const char *entries_max; /* that the stream keeps */
+    const char *entries_max; /* that the stream keeps; of a sender, as the next */
     unsigned under_way;
     bench_ledger *ledger; /* of a receiver, as all that follow */
     pthread_t thread;
@@ -52,8 +51,9 @@ static redis_end *end_open(const char *port)
     return end;
 }
 
-static void end_close(redis_end *end)
+static void end_close(void *user)
 {
+    redis_end *end = user;
     redisFree(end->redis);
     free(end);
 }
@@ -63,16 +63,8 @@ static void end_close(redis_end *end)
 static void *sender_open(const bench_sender_opts *opts)
 {
     redis_end *end = end_open(opts->address);
-    end->parcel = bench_parcel_create(opts->load, opts->index, opts->parcel_bytes);
     end->entries_max = opts->parcel_bytes != 0 ? "10000" : "1000000";
     return end;
-}
-
-static void sender_close(void *user)
-{
-    redis_end *end = user;
-    bench_parcel_destroy(end->parcel);
-    end_close(end);
 }
 
 static void reply_check(redis_end *end, redisReply *reply)
@@ -93,12 +85,10 @@ static void replies_await(redis_end *end, unsigned until)
     }
 }
 
-static void add_append(redis_end *end)
+static void sender_send(void *user, const uint8_t *parcel, size_t bytes, unsigned topic)
 {
-    size_t bytes;
-    const uint8_t *parcel = bench_parcel_take(end->parcel, &bytes, NULL);
-    if (parcel == NULL)
-        return;
+    redis_end *end = user;
+    (void)topic;
     if (end->under_way >= PIPELINE)
         replies_await(end, PIPELINE / 2);
     const char *words[] = {"XADD", "bench", "MAXLEN", "~", end->entries_max, "*", "e", (const char *)parcel};
@@ -106,13 +96,6 @@ static void add_append(redis_end *end)
     if (redisAppendCommandArgv(end->redis, 8, words, lengths) != REDIS_OK)
         bench_die(end->redis->errstr);
     end->under_way++;
-}
-
-static void sender_send(void *user, uint64_t number)
-{
-    redis_end *end = user;
-    if (bench_parcel_add(end->parcel, number))
-        add_append(end);
 }
 
 static void written_replies_take(redis_end *end)
@@ -129,7 +112,6 @@ static void written_replies_take(redis_end *end)
 static void sender_push(void *user)
 {
     redis_end *end = user;
-    add_append(end);
     for (int done = 0; done == 0;)
         if (redisBufferWrite(end->redis, &done) != REDIS_OK)
             bench_die(end->redis->errstr);
@@ -138,9 +120,7 @@ static void sender_push(void *user)
 
 static void sender_finish(void *user)
 {
-    redis_end *end = user;
-    add_append(end);
-    replies_await(end, 0);
+    replies_await(user, 0);
 }
 
 /* ---- receiving ---- */
@@ -200,9 +180,9 @@ static void receiver_close(void *user)
 const bench_carrier bench_carry_redis = {.name = "redis",
                                          .server = &redis_server,
                                          .sender_open = sender_open,
-                                         .send = sender_send,
+                                         .send_parcel = sender_send,
                                          .push = sender_push,
                                          .finish = sender_finish,
-                                         .sender_close = sender_close,
+                                         .sender_close = end_close,
                                          .receiver_open = receiver_open,
                                          .receiver_close = receiver_close};

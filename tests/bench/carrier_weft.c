@@ -77,11 +77,6 @@ static void sender_send(void *user, uint64_t number)
     check(weft_publish(end->bus, &event));
 }
 
-static void sender_push(void *user)
-{
-    (void)user;
-}
-
 static void sender_finish(void *user)
 {
     weft_end *end = user;
@@ -112,7 +107,6 @@ const bench_carrier bench_carry_weft = {.name = "weft",
                                         .server = &bench_mosquitto,
                                         .sender_open = sender_open,
                                         .send = sender_send,
-                                        .push = sender_push,
                                         .finish = sender_finish,
                                         .sender_close = end_close,
                                         .receiver_open = receiver_open,

@@ -70,6 +70,8 @@ bench_parcel *bench_parcel_create(const bench_load *load, unsigned sender, size_
 
 void bench_parcel_destroy(bench_parcel *parcel)
 {
+    if (parcel == NULL)
+        return;
     for (unsigned i = 0; i < SAMPLES; i++)
         free(parcel->samples[i].bytes);
     free(parcel->out);
@@ -93,8 +95,7 @@ bool bench_parcel_add(bench_parcel *parcel, uint64_t number)
 const uint8_t *bench_parcel_take(bench_parcel *parcel, size_t *ret_bytes, unsigned *ret_topic)
 {
     *ret_bytes = parcel->used;
-    if (ret_topic != NULL)
-        *ret_topic = parcel->topic;
+    *ret_topic = parcel->topic;
     parcel->used = 0;
     return *ret_bytes != 0 ? parcel->out : NULL;
 }

@@ -14,12 +14,13 @@ typedef struct bench_parcel bench_parcel;
 
 /* limit_bytes 0: one event a parcel. */
 bench_parcel *bench_parcel_create(const bench_load *load, unsigned sender, size_t limit_bytes);
+/* NULL is fine. */
 void bench_parcel_destroy(bench_parcel *parcel);
 
 /* Adds an event; whether the parcel is full now: then it is to be taken. */
 bool bench_parcel_add(bench_parcel *parcel, uint64_t number);
-/* What was added since the last time, NULL if nothing. Valid until the next add. ret_topic (may be NULL) gets the
- * number of the newest event's topic. */
+/* What was added since the last time, NULL if nothing. Valid until the next add. ret_topic gets the number of
+ * the newest event's topic. */
 const uint8_t *bench_parcel_take(bench_parcel *parcel, size_t *ret_bytes, unsigned *ret_topic);
 
 /* The receiver's side: enters each event of a parcel. */

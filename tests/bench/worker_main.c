@@ -1,5 +1,6 @@
 /* tests/bench/worker_main.c: a worker process: opens its end of a carrier and does as it is told. */
 #include "bench/bench.h"
+#include "bench/parcel.h"
 #include "bench/worker.h"
 
 #include <inttypes.h>
@@ -24,6 +25,8 @@ typedef struct worker {
     unsigned index, senders, sessions, parcel_bytes, soon;
     uint32_t topics;
     bench_round round;
+    void *sender;
+    bench_parcel *parcel; /* of a sender, where the carrier takes parcels */
 } worker;
 
 static void sleep_until(int64_t ns)
@@ -43,15 +46,41 @@ static bool round_read(worker *w, const char *line, const char *verb)
 
 /* ---- sender ---- */
 
-static uint64_t send_flat_out(const worker *w, void *sender)
+static void parcel_send(const worker *w)
+{
+    size_t bytes;
+    unsigned topic;
+    const uint8_t *parcel = bench_parcel_take(w->parcel, &bytes, &topic);
+    if (parcel != NULL)
+        w->carrier->send_parcel(w->sender, parcel, bytes, topic);
+}
+
+static void event_send(const worker *w, uint64_t number)
+{
+    if (w->parcel == NULL)
+        w->carrier->send(w->sender, number);
+    else if (bench_parcel_add(w->parcel, number))
+        parcel_send(w);
+}
+
+/* Nothing stays gathered here, or at the carrier's. */
+static void events_push(const worker *w)
+{
+    if (w->parcel != NULL)
+        parcel_send(w);
+    if (w->carrier->push != NULL)
+        w->carrier->push(w->sender);
+}
+
+static uint64_t send_flat_out(const worker *w)
 {
     for (uint64_t i = 0; i < w->round.count; i++)
-        w->carrier->send(sender, w->round.from + i);
+        event_send(w, w->round.from + i);
     return w->round.count;
 }
 
 /* Each event when it is due, or as soon after as possible. */
-static uint64_t send_in_time(const worker *w, void *sender)
+static uint64_t send_in_time(const worker *w)
 {
     const bench_round *round = &w->round;
     uint64_t sent = 0;
@@ -60,10 +89,10 @@ static uint64_t send_in_time(const worker *w, void *sender)
         if (now - due > LATE_NS)
             break;
         if (now >= due) {
-            w->carrier->send(sender, round->from + sent++);
+            event_send(w, round->from + sent++);
             continue;
         }
-        w->carrier->push(sender);
+        events_push(w);
         int64_t tick = now - (now - round->start_ns) % TICK_NS + TICK_NS;
         sleep_until(now < round->start_ns || due > tick ? due : tick);
     }
@@ -74,23 +103,28 @@ static void sender_serve(worker *w, bench_load *load)
 {
     char line[256];
     bench_load_init(load, w->index, w->sessions, w->topics);
-    void *sender = w->carrier->sender_open(&(bench_sender_opts){.address = w->address,
-                                                                .dir = w->dir,
-                                                                .index = w->index,
-                                                                .load = load,
-                                                                .soon = w->soon != 0,
-                                                                .parcel_bytes = w->parcel_bytes});
+    if (w->carrier->send_parcel != NULL)
+        w->parcel = bench_parcel_create(load, w->index, w->parcel_bytes);
+    w->sender = w->carrier->sender_open(&(bench_sender_opts){.address = w->address,
+                                                             .dir = w->dir,
+                                                             .index = w->index,
+                                                             .load = load,
+                                                             .soon = w->soon != 0,
+                                                             .parcel_bytes = w->parcel_bytes});
     /* Woken when it asks, not 50 us later; this thread alone: the carrier's are as users have them. */
     (void)prctl(PR_SET_TIMERSLACK, 1);
     printf("ready\n");
     while (fflush(stdout), fgets(line, sizeof line, stdin) != NULL) {
         if (!round_read(w, line, "send"))
             bench_die("a sender does not know this order");
-        uint64_t sent = w->round.rate == 0 ? send_flat_out(w, sender) : send_in_time(w, sender);
-        w->carrier->finish(sender);
+        uint64_t sent = w->round.rate == 0 ? send_flat_out(w) : send_in_time(w);
+        if (w->parcel != NULL)
+            parcel_send(w);
+        w->carrier->finish(w->sender);
         printf("result %" PRIu64 " %" PRId64 "\n", sent, bench_now_ns());
     }
-    w->carrier->sender_close(sender);
+    w->carrier->sender_close(w->sender);
+    bench_parcel_destroy(w->parcel);
 }
 
 /* ---- receiver ---- */
