@@ -9,7 +9,8 @@ typedef struct weft__node_state weft__node_state;
 
 weft_status weft__node_state_create(weft__node_state **ret);
 void weft__node_state_destroy(weft__node_state *state);
-/* Counts one event of this node, unless somebody made it up (WEFT_FLAG_SYNTHETIC). */
+/* Counts one accepted event of this node, unless somebody made it up (WEFT_FLAG_SYNTHETIC). It stays counted if it is
+ * dropped later to make room. */
 void weft__node_state_add(weft__node_state *state, const weft_event *event);
 /* Whether something was counted since the state was encoded last. */
 bool weft__node_state_has_news(weft__node_state *state);
