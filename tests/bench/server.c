@@ -2,18 +2,16 @@
 #include "bench/server.h"
 
 #include "bench/bench.h"
+#include "support/server_program.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -60,66 +58,26 @@ const char *bench_dir_file_system(void)
     return "unknown";
 }
 
-static bool program_find(const char *program, char path[PATH_MAX])
-{
-    char places[4096];
-    const char *list = getenv("PATH");
-    snprintf(places, sizeof places, "%s:/usr/sbin:/usr/local/sbin", list != NULL ? list : "");
-    char *rest = places;
-    for (char *place = strsep(&rest, ":"); place != NULL; place = strsep(&rest, ":"))
-        if (snprintf(path, PATH_MAX, "%s/%s", place, program) < PATH_MAX && access(path, X_OK) == 0)
-            return true;
-    return false;
-}
-
 bool bench_program_present(const char *program)
 {
     char path[PATH_MAX];
-    return program_find(program, path);
+    return server_program_find(program, path);
 }
 
 /* ---- a program with options ---- */
 
-static struct sockaddr_in loopback(uint16_t port)
-{
-    return (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
-
-/* One that nothing listens on at the moment. */
-static uint16_t port_find(void)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = loopback(0);
-    socklen_t size = sizeof address;
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &size) != 0)
-        bench_die("no free port");
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 void bench_server_prepare(bench_server *server, uint16_t *ret_port)
 {
     bench_dir_make(server->dir);
-    *ret_port = port_find();
-}
-
-static bool accepts(uint16_t port)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = loopback(port);
-    bool accepted = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
-    if (fd >= 0)
-        close(fd);
-    return accepted;
+    if ((*ret_port = server_free_port()) == 0)
+        bench_die("no free port");
 }
 
 void bench_server_spawn(bench_server *server, char *const argv[], uint16_t port)
 {
     char path[PATH_MAX], log_path[PATH_MAX];
     snprintf(log_path, sizeof log_path, "%s/log", server->dir);
-    int log = program_find(argv[0], path) ? open(log_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
+    int log = server_program_find(argv[0], path) ? open(log_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
     if (log < 0 || (server->pid = fork()) < 0)
         bench_die("a server cannot be started");
     if (server->pid == 0) {
@@ -130,7 +88,7 @@ void bench_server_spawn(bench_server *server, char *const argv[], uint16_t port)
         _exit(127);
     }
     close(log);
-    for (int64_t end = bench_now_ns() + START_WAIT_NS; !accepts(port); (void)poll(NULL, 0, 2))
+    for (int64_t end = bench_now_ns() + START_WAIT_NS; !server_accepts(port); (void)poll(NULL, 0, 2))
         if (waitpid(server->pid, NULL, WNOHANG) != 0 || bench_now_ns() > end)
             bench_die("a server does not start");
 }

@@ -1,6 +1,8 @@
 /* tests/support/broker.c: mosquitto as a child process. */
 #include "support/broker.h"
 
+#include "support/server_program.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,44 +31,10 @@ struct broker {
     char log[128];
 };
 
-static bool program_find(char path[PATH_MAX])
-{
-    const char *list = getenv("PATH");
-    char *places = NULL;
-    if (asprintf(&places, "%s:/usr/sbin:/usr/local/sbin", list != NULL ? list : "") < 0)
-        return false;
-    bool found = false;
-    char *rest = places;
-    for (char *place = strsep(&rest, ":"); place != NULL && !found; place = strsep(&rest, ":"))
-        found = *place != '\0' && snprintf(path, PATH_MAX, "%s/mosquitto", place) < PATH_MAX && access(path, X_OK) == 0;
-    free(places);
-    return found;
-}
-
 bool broker_available(void)
 {
     char path[PATH_MAX];
-    return program_find(path);
-}
-
-static struct sockaddr_in loopback(uint16_t port)
-{
-    return (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
-
-uint16_t broker_free_port(void)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = loopback(0);
-    socklen_t size = sizeof address;
-    uint16_t port = 0;
-    if (fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0 &&
-        getsockname(fd, (struct sockaddr *)&address, &size) == 0)
-        port = ntohs(address.sin_port);
-    if (fd >= 0)
-        close(fd);
-    return port;
+    return server_program_find("mosquitto", path);
 }
 
 void broker_configure(broker *b, const char *lines)
@@ -108,7 +76,7 @@ broker *broker_create(void)
     if (b == NULL)
         return NULL;
     (void)snprintf(b->dir, sizeof b->dir, "/tmp/weft-broker-XXXXXX");
-    b->port = broker_free_port();
+    b->port = server_free_port();
     if (b->port == 0 || mkdtemp(b->dir) == NULL) {
         free(b);
         return NULL;
@@ -118,16 +86,6 @@ broker *broker_create(void)
     (void)snprintf(b->log, sizeof b->log, "%s/log", b->dir);
     defaults_write(b);
     return b;
-}
-
-static bool accepts(uint16_t port)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = loopback(port);
-    bool accepted = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
-    if (fd >= 0)
-        close(fd);
-    return accepted;
 }
 
 static int64_t now_ms(void)
@@ -153,7 +111,8 @@ bool broker_start(broker *b)
     char program[PATH_MAX];
     if (b->pid != 0)
         return true;
-    int log = program_find(program) ? open(b->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+    int log =
+        server_program_find("mosquitto", program) ? open(b->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
     if (log < 0)
         return false;
     b->pid = fork();
@@ -163,7 +122,7 @@ bool broker_start(broker *b)
     for (int64_t end = now_ms() + START_WAIT_MS; b->pid > 0 && now_ms() < end; (void)poll(NULL, 0, 2)) {
         if (waitpid(b->pid, NULL, WNOHANG) != 0)
             break;
-        if (accepts(b->port))
+        if (server_accepts(b->port))
             return true;
     }
     broker_kill(b);

@@ -33,7 +33,4 @@ uint16_t broker_port(const broker *b);
 const char *broker_url(const broker *b); /* mqtt://localhost:PORT */
 const char *broker_dir(const broker *b); /* for certificates and ACL files; the log is in it as "log" */
 
-/* A port of 127.0.0.1 that nothing listens on at the moment. */
-uint16_t broker_free_port(void);
-
 #endif

@@ -1,3 +1,4 @@
+#include "support/server_program.h"
 #include "support/system/link_end.h"
 
 #include <stdio.h>
@@ -111,7 +112,7 @@ static void is_not_sent_what_would_exhaust_it(void)
 static void names_the_cause_of_a_failed_connect(void)
 {
     char url[64];
-    (void)snprintf(url, sizeof url, "mqtt://127.0.0.1:%u", broker_free_port());
+    (void)snprintf(url, sizeof url, "mqtt://127.0.0.1:%u", server_free_port());
     weft__link_opts closed = end_options(url, "a"), lost = end_options("mqtt://no-such-host.invalid", "a");
     end *a = end_create(&closed), *c = end_create(&lost);
     CU_ASSERT_EQUAL(end_connect(a, true), WEFT_UNREACHABLE);
